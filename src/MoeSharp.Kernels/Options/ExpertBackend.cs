@@ -1,0 +1,14 @@
+namespace MoeSharp;
+
+/// <summary>The implementations of expert compute. All give the same outputs and gradients; they differ in speed and in memory.</summary>
+public enum ExpertBackend
+{
+    /// <summary>The fastest implementation that supports the device, the type and the size.</summary>
+    Auto,
+
+    /// <summary>One matrix product per expert over the rows routed to it: any device, and easy to read.</summary>
+    Loop,
+
+    /// <summary>Every expert on every token, weighted by zero where it was not chosen: the oracle that the others are tested against.</summary>
+    Dense,
+}

@@ -1,0 +1,23 @@
+namespace MoeSharp;
+
+/// <summary>Collects everything that is wrong with a set of options, so that a user reads all faults at once.</summary>
+internal sealed class OptionFaults(string subject)
+{
+    private readonly List<string> _faults = [];
+
+    /// <summary>Notes a fault when <paramref name="isFaulty"/>: what was given, what is allowed, what to do.</summary>
+    public void When(bool isFaulty, string fault)
+    {
+        if (isFaulty) _faults.Add(fault);
+    }
+
+    /// <summary>Throws one <see cref="ArgumentException"/> that lists every fault, or returns.</summary>
+    public void ThrowIfAny()
+    {
+        if (_faults.Count == 0) return;
+
+        throw new ArgumentException(_faults.Count == 1
+            ? $"{subject}: {_faults[0]}"
+            : $"{subject} has {_faults.Count} faults:{Environment.NewLine}  - {string.Join($"{Environment.NewLine}  - ", _faults)}");
+    }
+}

@@ -1,0 +1,76 @@
+namespace MoeSharp.Training;
+
+/// <summary>Named training options. The small ones run here; the large ones show the shapes of published models.</summary>
+public static class TrainingPresets
+{
+    /// <summary>Seconds on any machine: for tests, and to see everything once.</summary>
+    public static TrainingOptions Tiny { get; } = new()
+    {
+        Model = new() { HiddenSize = 32, LayerCount = 2, HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 8, ExpertCount = 4, TopK = 2, ExpertSize = 48, TieEmbeddings = true },
+        Steps = 60,
+        BatchSize = 8,
+        SequenceLength = 64,
+        LearningRate = 1e-2,
+        WarmupSteps = 10,
+        VocabularySize = 512,
+        EvaluateEvery = 20,
+        EvaluateTokens = 2048,
+        CheckpointEvery = 20,
+    };
+
+    /// <summary>Minutes on two cores: a model whose text reads like the documentation it learned from.</summary>
+    public static TrainingOptions Default { get; } = new()
+    {
+        Model = new() { HiddenSize = 256, LayerCount = 4, HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 64, ExpertCount = 8, TopK = 2, ExpertSize = 384, TieEmbeddings = true },
+        Steps = 600,
+        BatchSize = 16,
+        SequenceLength = 256,
+        LearningRate = 3e-3,
+        WarmupSteps = 50,
+        VocabularySize = 4096,
+        EvaluateEvery = 100,
+        CheckpointEvery = 200,
+    };
+
+    /// <summary>The shape of OLMoE-1B-7B (Muennighoff et al. 2024, arXiv:2409.02060).</summary>
+    public static TrainingOptions Olmoe1B7B { get; } = new()
+    {
+        Model = new() { HiddenSize = 2048, LayerCount = 16, HeadCount = 16, KeyValueHeadCount = 16, HeadSize = 128, ExpertCount = 64, TopK = 8, ExpertSize = 1024, NormalizeTopK = false },
+        Steps = 100_000,
+        BatchSize = 1,
+        SequenceLength = 4096,
+        Accumulation = 1024,
+        LearningRate = 4e-4,
+        WarmupSteps = 2500,
+        VocabularySize = 50_304,
+        EvaluateEvery = 1000,
+        CheckpointEvery = 1000,
+        Precision = ComputePrecision.BFloat16,
+    };
+
+    /// <summary>The shape of Qwen3-30B-A3B (Yang et al. 2025, arXiv:2505.09388).</summary>
+    public static TrainingOptions Qwen330BA3B { get; } = new()
+    {
+        Model = new() { HiddenSize = 2048, LayerCount = 48, HeadCount = 32, KeyValueHeadCount = 4, HeadSize = 128, ExpertCount = 128, TopK = 8, ExpertSize = 768, RopeTheta = 1_000_000 },
+        Steps = 100_000,
+        BatchSize = 1,
+        SequenceLength = 4096,
+        Accumulation = 1024,
+        LearningRate = 4e-4,
+        WarmupSteps = 2500,
+        VocabularySize = 151_936,
+        EvaluateEvery = 1000,
+        CheckpointEvery = 1000,
+        LoadBalanceCoefficient = 0.001,
+        Precision = ComputePrecision.BFloat16,
+    };
+
+    /// <summary>All presets by their names on the command line.</summary>
+    public static IReadOnlyDictionary<string, TrainingOptions> All { get; } = new Dictionary<string, TrainingOptions>
+    {
+        ["tiny"] = Tiny,
+        ["default"] = Default,
+        ["olmoe-1b-7b"] = Olmoe1B7B,
+        ["qwen3-30b-a3b"] = Qwen330BA3B,
+    };
+}
