@@ -15,7 +15,7 @@ public sealed class ModelFolder : IDisposable
 
     private readonly Dictionary<string, SafetensorsFile> _fileOf;
 
-    private ModelFolder(string folder, IReadOnlyList<SafetensorsFile> files, Dictionary<string, SafetensorsFile> fileOf, IReadOnlyList<string> warnings)
+    internal ModelFolder(string folder, IReadOnlyList<SafetensorsFile> files, Dictionary<string, SafetensorsFile> fileOf, IReadOnlyList<string> warnings)
     {
         _fileOf = fileOf;
         Folder = folder;
@@ -87,9 +87,6 @@ public sealed class ModelFolder : IDisposable
     {
         foreach (var file in Files) file.Dispose();
     }
-
-    internal static ModelFolder Create(string folder, IReadOnlyList<SafetensorsFile> files, Dictionary<string, SafetensorsFile> fileOf, IReadOnlyList<string> warnings) =>
-        new(folder, files, fileOf, warnings);
 
     private static ModelFolder OpenSingle(string folder)
     {

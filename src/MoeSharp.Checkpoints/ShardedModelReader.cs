@@ -28,7 +28,7 @@ internal sealed class ShardedModelReader(string folder)
 
             WarnOfUnusedTensors();
             WarnOfTotalSize(index.TotalSize);
-            return ModelFolder.Create(folder, [.. _shards.Values.OfType<SafetensorsFile>()], _fileOf, _warnings);
+            return new ModelFolder(folder, [.. _shards.Values.OfType<SafetensorsFile>()], _fileOf, _warnings);
         }
         catch
         {

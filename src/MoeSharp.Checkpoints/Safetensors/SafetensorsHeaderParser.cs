@@ -44,7 +44,7 @@ internal ref struct SafetensorsHeaderParser
     private void ReadEntries()
     {
         _json.Read();
-        Expect(JsonTokenType.StartObject, "The header");
+        Expect(JsonTokenType.StartObject, "The header", name: null);
         bool hasMetadata = false;
 
         while (Next() != JsonTokenType.EndObject)
@@ -66,13 +66,13 @@ internal ref struct SafetensorsHeaderParser
     private void ReadMetadata()
     {
         Next();
-        Expect(JsonTokenType.StartObject, "'__metadata__'");
+        Expect(JsonTokenType.StartObject, "'__metadata__'", name: null);
 
         while (Next() != JsonTokenType.EndObject)
         {
             string key = _json.GetString()!; // a property name is never null
             Next();
-            Expect(JsonTokenType.String, $"'__metadata__' entry {TensorName.Quote(key)}");
+            Expect(JsonTokenType.String, "'__metadata__' entry", key);
             if (!Metadata.TryAdd(key, _json.GetString()!)) throw Fault($"'__metadata__' has the key {TensorName.Quote(key)} twice.");
         }
     }
@@ -84,7 +84,7 @@ internal ref struct SafetensorsHeaderParser
         if (Tensors.Count == SafetensorsHeader.MaximumTensors) throw Fault($"The header has more than {SafetensorsHeader.MaximumTensors} tensors, the limit of this reader.");
 
         Next();
-        Expect(JsonTokenType.StartObject, $"The entry of tensor {TensorName.Quote(name)}");
+        Expect(JsonTokenType.StartObject, "The entry of tensor", name);
         var entry = ReadFields(name);
         Tensors.Add(Check(name, entry));
     }
@@ -97,8 +97,8 @@ internal ref struct SafetensorsHeaderParser
         while (Next() != JsonTokenType.EndObject)
         {
             if (_json.ValueTextEquals("dtype"u8)) SetOnce(ref entry.Type, ReadType(name), name, "dtype");
-            else if (_json.ValueTextEquals("shape"u8)) SetOnce(ref entry.Shape, ReadIntegers(name, "shape", SafetensorsHeader.MaximumRank), name, "shape");
-            else if (_json.ValueTextEquals("data_offsets"u8)) SetOnce(ref entry.Offsets, ReadIntegers(name, "data_offsets", 2), name, "data_offsets");
+            else if (_json.ValueTextEquals("shape"u8)) SetOnce(ref entry.Shape, ReadIntegers(name, "'shape' of tensor", SafetensorsHeader.MaximumRank), name, "shape");
+            else if (_json.ValueTextEquals("data_offsets"u8)) SetOnce(ref entry.Offsets, ReadIntegers(name, "'data_offsets' of tensor", 2), name, "data_offsets");
             else SkipField(name, ignored ??= []);
         }
 
@@ -108,7 +108,7 @@ internal ref struct SafetensorsHeaderParser
     private TensorType? ReadType(string name)
     {
         Next();
-        Expect(JsonTokenType.String, $"'dtype' of tensor {TensorName.Quote(name)}");
+        Expect(JsonTokenType.String, "'dtype' of tensor", name);
         foreach (var type in TensorTypes.All)
         {
             if (_json.ValueTextEquals(type.FileName())) return type;
@@ -120,7 +120,7 @@ internal ref struct SafetensorsHeaderParser
     private long[] ReadIntegers(string name, string field, int limit)
     {
         Next();
-        Expect(JsonTokenType.StartArray, $"'{field}' of tensor {TensorName.Quote(name)}");
+        Expect(JsonTokenType.StartArray, field, name);
         Span<long> values = stackalloc long[SafetensorsHeader.MaximumRank];
         int count = 0;
 
@@ -129,10 +129,10 @@ internal ref struct SafetensorsHeaderParser
             // Digits only: JSON also writes whole numbers as 1.0, 1e3 and -0, which the format forbids.
             if (_json.TokenType != JsonTokenType.Number || _json.ValueSpan.ContainsAnyExceptInRange((byte)'0', (byte)'9') || !_json.TryGetInt64(out long value))
             {
-                throw Fault($"'{field}' of tensor {TensorName.Quote(name)} has an item that is no whole number from 0 to {long.MaxValue}.");
+                throw Fault($"{field} {TensorName.Quote(name)} has an item that is no whole number from 0 to {long.MaxValue}.");
             }
 
-            if (count == limit) throw Fault($"'{field}' of tensor {TensorName.Quote(name)} has more than {limit} items.");
+            if (count == limit) throw Fault($"{field} {TensorName.Quote(name)} has more than {limit} items.");
             values[count++] = value;
         }
 
@@ -176,9 +176,13 @@ internal ref struct SafetensorsHeaderParser
         field = value;
     }
 
-    private readonly void Expect(JsonTokenType expected, string subject)
+    /// <summary>Fails on another token; the message is put together only then, because this runs several times per tensor.</summary>
+    private readonly void Expect(JsonTokenType expected, string subject, string? name)
     {
-        if (_json.TokenType != expected) throw Fault($"{subject} is {Describe(_json.TokenType)}; expected {Describe(expected)}.");
+        if (_json.TokenType == expected) return;
+
+        string of = name is null ? subject : $"{subject} {TensorName.Quote(name)}";
+        throw Fault($"{of} is {Describe(_json.TokenType)}; expected {Describe(expected)}.");
     }
 
     private static string Describe(JsonTokenType token) => token switch

@@ -69,13 +69,11 @@ public static class SafetensorsWriter
     private static byte[] Header(TensorToWrite[] tensors, long[] sizes, IReadOnlyDictionary<string, string> metadata)
     {
         var buffer = new ArrayBufferWriter<byte>();
-        buffer.Advance(SafetensorsHeader.LengthBytes); // filled in below
+        buffer.Write(stackalloc byte[SafetensorsHeader.LengthBytes]); // filled in below
         // Relaxed: only what JSON must escape, as the reference writes it; the result never lands in HTML.
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping })) WriteJson(json, tensors, sizes, metadata);
 
-        int padding = -buffer.WrittenCount & 7;
-        buffer.GetSpan(padding)[..padding].Fill((byte)' ');
-        buffer.Advance(padding);
+        while (buffer.WrittenCount % 8 != 0) buffer.Write(" "u8);
 
         byte[] header = buffer.WrittenSpan.ToArray();
         BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - SafetensorsHeader.LengthBytes);
