@@ -7,14 +7,14 @@ internal sealed class TrainingText : IDisposable
     {
         Tokenizer = tokenizer;
         Corpus = corpus;
-        ByteCounts = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(tokenizer.ByteCount)];
+        ByteCounts = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => id == tokenizer.EndOfTextId ? 0 : tokenizer.TokenBytes(id).Length)];
     }
 
     public ByteLevelTokenizer Tokenizer { get; }
 
     public TokenCorpus Corpus { get; }
 
-    /// <summary>The bytes that each token id stands for; 0 for special tokens.</summary>
+    /// <summary>The bytes of text that each token id stands for; 0 for the end of a text.</summary>
     public int[] ByteCounts { get; }
 
     /// <summary>Reads the documents, trains or loads the tokenizer, and tokenizes; the tokens come from the cache when nothing changed.</summary>

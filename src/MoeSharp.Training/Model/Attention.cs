@@ -50,12 +50,12 @@ internal sealed class Attention : nn.Module<Tensor, AttentionContext, Tensor>
         (key, value) = context.Remember(key.to(input.dtype), value);
 
         var attended = Functional.scaled_dot_product_attention(
-            query.to(input.dtype), Repeat(key), Repeat(value), context.Mask, is_casual: context.Mask is null && context.IsCausal);
+            query.to(input.dtype), Repeat(key), Repeat(value), context.Mask?.to(input.dtype), is_casual: context.Mask is null && context.IsCausal);
         return _output.call(attended.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
     }
 
     /// <summary>[B, S, heads · size] → [B, S, heads, size].</summary>
-    private Tensor Heads(Tensor projected) => projected.unflatten(-1, [-1, _options.HeadSize]);
+    private Tensor Heads(Tensor projected) => projected.view(projected.size(0), projected.size(1), -1, _options.HeadSize);
 
     /// <summary>Gives each query head its group's keys or values: [B, groups, S, size] → [B, heads, S, size].</summary>
     private Tensor Repeat(Tensor groups)

@@ -11,6 +11,8 @@ namespace MoeSharp.Training;
 /// </summary>
 public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
 {
+    private const float Blocked = -1e38f;      // swallows any score, and is finite in bfloat16 too
+
     private readonly Parameter _embedding;
     private readonly Parameter? _head;
     private readonly RmsNorm _finalNorm;
@@ -110,18 +112,17 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
         return matrix;
     }
 
-    /// <summary>Who may see whom, [B, 1, S, past + S], where the causal rule of the attention itself does not say it all.</summary>
+    /// <summary>What is added to the attention scores [B, 1, S, past + S], where the causal rule of the attention itself does not say it all.</summary>
     private static Tensor? AttentionMask(Tensor tokens, Tensor? mask, long past)
     {
         long count = tokens.size(1);
         if (mask is null && (past == 0 || count == 1)) return null;
 
-        var causal = ones(count, past + count, ScalarType.Bool, tokens.device).tril(past);
-        if (mask is null) return causal;
+        var allowed = ones(count, past + count, ScalarType.Bool, tokens.device).tril(past);
+        if (mask is not null) allowed = allowed.logical_and(mask.to(ScalarType.Bool).view(-1, 1, 1, count));
 
-        // a padded position sees itself: its row of the softmax must not be empty, and nobody reads its result
-        var self = eye(count, dtype: ScalarType.Bool, device: tokens.device);
-        return causal.logical_and(mask.to(ScalarType.Bool).view(-1, 1, 1, count)).logical_or(self);
+        // a large finite number, not -inf: the row of a padded position, which may see nothing, becomes an even mean instead of NaN, as in transformers
+        return zeros(1).masked_fill(allowed.logical_not(), Blocked);
     }
 
     private void CheckInput(Tensor tokens, Tensor? mask, KeyValueCache? cache)
