@@ -1,1 +1,3 @@
-return 0;
+using MoeSharp.Cli;
+
+return new Tool(Surroundings.OfProcess()).Run(args);

@@ -70,7 +70,7 @@ public sealed record ModelShape
 
     private bool HasDenseLayers => DecoderSparseStep > 1 || MlpOnlyLayers.Count > 0;
 
-    private bool IsSparse(int layer) => !MlpOnlyLayers.Contains(layer) && (layer + 1) % DecoderSparseStep == 0;
+    internal bool IsSparse(int layer) => !MlpOnlyLayers.Contains(layer) && (layer + 1) % DecoderSparseStep == 0;
 
     /// <summary>The model of this shape over a vocabulary.</summary>
     /// <param name="vocabularySize">The number of tokens V.</param>

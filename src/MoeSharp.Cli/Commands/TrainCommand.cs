@@ -1,0 +1,82 @@
+using System.CommandLine;
+using MoeSharp.Training;
+
+namespace MoeSharp.Cli;
+
+/// <summary><c>moesharp train</c>: what it takes; <see cref="TrainingSession"/> does the work.</summary>
+internal sealed class TrainCommand
+{
+    private readonly ToolOption<string> _preset = ToolOption.Of("--preset", "NAME", ValueKind.Text with { Words = [.. TrainingPresets.All.Keys] }, $"options to start from: {string.Join(", ", TrainingPresets.All.Keys)}", "default");
+    private readonly ToolOption<string> _config = ToolOption.Of("--config", "FILE", ValueKind.Text, "JSON with any options, over the preset and under the options given here");
+    private readonly ToolOption<string[]> _data = ToolOption.Paths("--data", "text to train on: files, folders or globs of text, Markdown, source, JSON lines, gzip", "the .NET SDK's documentation");
+    private readonly ToolOption<string> _tokenizer = ToolOption.Of("--tokenizer", "FILE", ValueKind.Text, "tokenizer.json to use", "one is trained on the text");
+    private readonly ToolOption<string> _out = ToolOption.Of("--out", "DIR", ValueKind.Text, "folder for the model and the records of the run", "runs/PRESET, or the next free runs/PRESET-N");
+    private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder, with its options and data");
+    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "overwrite what an earlier run left in --out");
+    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; results do not depend on it", "all cores");
+    private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print events, one JSON object a line");
+    private readonly ToolOption<bool> _listPresets = ToolOption.Flag("--list-presets", "show the presets with their sizes and the memory they need, and train nothing");
+    private readonly IReadOnlyList<TrainingSetting> _settings = TrainingSettings.Create();
+    private readonly Surroundings _surroundings;
+
+    private TrainCommand(Surroundings surroundings)
+    {
+        _surroundings = surroundings;
+    }
+
+    public static ToolCommand Create(Surroundings surroundings) => new TrainCommand(surroundings).ToCommand();
+
+    private ToolCommand ToCommand()
+    {
+        var command = new ToolCommand("train", "Train a Mixture-of-Experts language model on text.")
+        {
+            Examples =
+            [
+                "moesharp train",
+                "moesharp train --data notes/ \"articles/**/*.md\" --steps 2000 --out my-model",
+                "moesharp train --preset tiny --experts 8 --top-k 2 --balance bias --json",
+                "moesharp train --resume my-model",
+            ],
+        };
+        command.Add("Run", _preset, _config, _data, _tokenizer, _out, _resume, _force, _threads, _json, _listPresets);
+        foreach (var group in _settings.GroupBy(setting => setting.Group)) command.Add($"{group.Key} [of the preset 'default']", [.. group.Select(setting => setting.Option)]);
+        command.Does(Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed)
+    {
+        if (parsed.GetValue(_listPresets))
+        {
+            PresetTable.Write(_surroundings, parsed.GetValue(_json));
+            return ExitCode.Success;
+        }
+
+        var resumed = parsed.TryGet(_resume, out var resume) ? RunFile.Read(resume!) : null; // an option that was given has a value
+        if (resumed is not null && parsed.TryGet(_preset, out _)) throw new UsageException("--resume continues with the options of its run.json; leave --preset away.");
+
+        var options = Resolve(parsed, resumed);
+        return new TrainingSession(_surroundings, options, RunOf(parsed, resumed), parsed.GetValue(_json)).Run();
+    }
+
+    private TrainingOptions Resolve(ParseResult parsed, RunFile? resumed)
+    {
+        var options = resumed?.Options ?? TrainingConfiguration.Preset(PresetName(parsed));
+        if (parsed.TryGet(_config, out var config)) options = TrainingConfiguration.Overlay(options, config!);
+        foreach (var setting in _settings) options = setting.Apply(options, parsed);
+
+        return TrainingConfiguration.Checked(options);
+    }
+
+    private TrainingRun RunOf(ParseResult parsed, RunFile? resumed) => new()
+    {
+        Output = parsed.GetValue(_out) ?? parsed.GetValue(_resume) ?? TrainingConfiguration.FreeFolder("runs", PresetName(parsed)),
+        Data = parsed.GetValue(_data) is { Length: > 0 } data ? data : resumed?.Data ?? [],
+        Tokenizer = parsed.GetValue(_tokenizer) ?? resumed?.Tokenizer,
+        Resume = parsed.GetValue(_resume),
+        Force = parsed.GetValue(_force),
+        Threads = parsed.TryGet(_threads, out var threads) ? threads : null,
+    };
+
+    private string PresetName(ParseResult parsed) => parsed.GetValue(_preset) ?? "default";
+}

@@ -1,0 +1,71 @@
+using System.CommandLine;
+using System.Text.Json;
+using MoeSharp.Training;
+
+namespace MoeSharp.Cli;
+
+/// <summary><c>moesharp verify</c>: holds our results against reference cases.</summary>
+internal static class VerifyCommand
+{
+    public static ToolCommand Create(Surroundings surroundings, Option<bool> verbose)
+    {
+        var paths = new Argument<string[]>("path") { HelpName = "PATH...", Description = "folders of cases (config.json, model.safetensors, expected.safetensors), or folders that hold such folders", Arity = ArgumentArity.OneOrMore };
+        var json = ToolOption.Flag("--json", "print one JSON object with every case and row");
+        var command = new ToolCommand("verify", "Compare what MoeSharp computes with reference cases, tensor by tensor. Exit code 0: all hold, 1: something differs, 2: a case cannot be read.")
+        {
+            Examples = ["moesharp verify my-case", "moesharp verify cases/ --verbose", "moesharp verify cases/models cases/training --json"],
+        };
+        command.Add(paths);
+        command.Add("Output", json);
+        command.Does(parsed => Run(surroundings, parsed.GetRequiredValue(paths), parsed.GetValue(json), parsed.GetValue(verbose)));
+        return command;
+    }
+
+    private static int Run(Surroundings surroundings, IReadOnlyList<string> paths, bool isJson, bool isVerbose)
+    {
+        using var signals = new StopSignals(() => { });
+        var outcomes = VerifyCases.Find(paths).Select(path => Verify(surroundings, path, signals.Token));
+
+        if (isJson)
+        {
+            var results = outcomes.ToArray();
+            surroundings.Output.WriteLine(JsonSerializer.Serialize(new VerifyResults(1, Worst(results) == ExitCode.Success, results), CliJsonContext.Readable.VerifyResults));
+            return Worst(results);
+        }
+
+        var view = new VerifyView(surroundings, isVerbose);
+        List<VerifyOutcome> shown = [];
+        foreach (var outcome in outcomes)
+        {
+            view.Write(outcome); // each as soon as it is known
+            shown.Add(outcome);
+        }
+
+        view.WriteSummary(shown);
+        return Worst(shown);
+    }
+
+    private static VerifyOutcome Verify(Surroundings surroundings, string path, CancellationToken stop)
+    {
+        try
+        {
+            return new(path, surroundings.Engine.Verify(path, stop), Unreadable: null);
+        }
+        catch (Exception error) when (error is MoeException or IOException or UnauthorizedAccessException)
+        {
+            return new(path, Report: null, error.Message);
+        }
+    }
+
+    private static int Worst(IReadOnlyCollection<VerifyOutcome> outcomes) =>
+        outcomes.Any(outcome => outcome.Report is null) ? ExitCode.Usage : outcomes.Any(outcome => !outcome.Passed) ? ExitCode.Failure : ExitCode.Success;
+}
+
+/// <summary>What became of one case: a report, or the reason why it cannot be read.</summary>
+internal sealed record VerifyOutcome(string Path, VerifyReport? Report, string? Unreadable)
+{
+    public bool Passed => Report is { Passed: true };
+}
+
+/// <summary>The JSON of <c>moesharp verify --json</c>.</summary>
+internal sealed record VerifyResults(int Version, bool Passed, IReadOnlyList<VerifyOutcome> Cases);

@@ -1,0 +1,39 @@
+using MoeSharp.Training;
+using TorchSharp;
+
+namespace MoeSharp.Cli;
+
+/// <summary>The calls into the library that do a command's work, in one place so that tests can put scripted ones in theirs.</summary>
+internal sealed record Engine
+{
+    public Func<TrainingOptions, TrainingRun, IProgress<TrainingEvent>, CancellationToken, TrainingSummary> Train { get; init; } =
+        (options, run, progress, stop) => new Trainer(options, run).Run(progress, stop);
+
+    /// <summary>From a checkpoint's folder, a prompt and sampling options to tokens, one by one.</summary>
+    public Func<string, string, SamplingOptions, CancellationToken, IEnumerable<GeneratedToken>> Generate { get; init; } = GenerateFrom;
+
+    public Func<string, CancellationToken, VerifyReport> Verify { get; init; } = CaseVerifier.Verify;
+
+    /// <summary>Trains a tokenizer on paths to a vocabulary and saves it in a folder.</summary>
+    public Func<IReadOnlyList<string>, int, string, CancellationToken, ByteLevelTokenizer> TrainTokenizer { get; init; } = TrainTokenizerOn;
+
+    /// <summary>Sets how many threads the library computes with.</summary>
+    public Action<int> UseThreads { get; init; } = torch.set_num_threads;
+
+    private static IEnumerable<GeneratedToken> GenerateFrom(string folder, string prompt, SamplingOptions options, CancellationToken stop)
+    {
+        using var model = DecoderModel.Load(folder);
+        var generator = new TextGenerator(model, ByteLevelTokenizer.Load(folder));
+
+        foreach (var token in generator.Generate(prompt, options, stop)) yield return token;
+    }
+
+    private static ByteLevelTokenizer TrainTokenizerOn(IReadOnlyList<string> paths, int vocabularySize, string folder, CancellationToken stop)
+    {
+        var texts = TextData.Read(paths, stop).Select(document => document.Text);
+        var tokenizer = BpeTrainer.Train(texts, new() { VocabularySize = vocabularySize }, progress: null, stop);
+        tokenizer.Save(folder);
+
+        return tokenizer;
+    }
+}

@@ -1,0 +1,29 @@
+using System.Text.Encodings.Web;
+using System.Text.Json.Serialization;
+using MoeSharp.Training;
+
+namespace MoeSharp.Cli;
+
+/// <summary>The JSON that the tool prints: snake_case, one line, with a version at the root.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    Converters = [typeof(LowerCaseEnum<BalanceMode>), typeof(LowerCaseEnum<ComputePrecision>)])]
+[JsonSerializable(typeof(PresetList))]
+[JsonSerializable(typeof(Preparing))]
+[JsonSerializable(typeof(TrainingStarted))]
+[JsonSerializable(typeof(StepCompleted))]
+[JsonSerializable(typeof(CheckpointWritten))]
+[JsonSerializable(typeof(TrainingNotice))]
+[JsonSerializable(typeof(TrainingFinished))]
+[JsonSerializable(typeof(TrainingStopped))]
+[JsonSerializable(typeof(GeneratedText))]
+[JsonSerializable(typeof(VerifyResults))]
+[JsonSerializable(typeof(TokenIds))]
+[JsonSerializable(typeof(DecodedText))]
+[JsonSerializable(typeof(TrainedTokenizer))]
+internal sealed partial class CliJsonContext : JsonSerializerContext
+{
+    /// <summary>As the default, but with quotes and letters of all languages readable: the output is JSON, never HTML.</summary>
+    public static CliJsonContext Readable => field ??= new(new(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}

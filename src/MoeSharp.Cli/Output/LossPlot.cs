@@ -1,0 +1,71 @@
+using MoeSharp.Training;
+using ScottPlot;
+
+namespace MoeSharp.Cli;
+
+/// <summary>The loss of every step, raw and smoothed, over the held-out bits per byte.</summary>
+internal static class LossPlot
+{
+    private static readonly Color Raw = Color.FromHex("#9ecae1");
+    private static readonly Color Smooth = Color.FromHex("#08519c");
+    private static readonly Color HeldOut = Color.FromHex("#d94801");
+
+    public static Multiplot Draw(IReadOnlyList<StepCompleted> steps)
+    {
+        var figure = new Multiplot();
+        figure.Subplots.GetPlot(0); // the figure starts with one plot
+        DrawLoss(figure.Subplots.GetPlot(0), steps);
+
+        var measured = steps.Where(step => step.HeldOutBitsPerByte is not null).ToArray();
+        if (measured.Length == 0) return figure;
+
+        var lower = new Plot();
+        figure.Subplots.Add(lower);
+        DrawHeldOut(lower, measured);
+        var layout = new ScottPlot.MultiplotLayouts.CustomGrid();
+        layout.Set(figure.Subplots.GetPlot(0), GridCell(0, 3, rowSpan: 2));
+        layout.Set(lower, GridCell(2, 3, rowSpan: 1));
+        figure.Layout = layout;
+        foreach (var plot in figure.Subplots.GetPlots()) plot.Axes.SetLimitsX(0, steps[^1].Step);
+
+        return figure;
+    }
+
+    private static GridCell GridCell(int row, int rows, int rowSpan) => new(row, 0, rows, 1, rowSpan, 1);
+
+    private static void DrawLoss(Plot plot, IReadOnlyList<StepCompleted> steps)
+    {
+        double[] xs = [.. steps.Select(step => (double)step.Step)];
+        double[] losses = [.. steps.Select(step => step.Loss)];
+        var raw = plot.Add.ScatterLine(xs, losses, Raw);
+        raw.LegendText = "training loss of each step";
+        var smooth = plot.Add.ScatterLine(xs, Smoothed(losses), Smooth);
+        (smooth.LegendText, smooth.LineWidth) = ("smoothed", 2.5f);
+
+        PlotStyle.Apply(plot, "Training loss", "step", "nats per token");
+        plot.ShowLegend(Alignment.UpperRight);
+    }
+
+    private static void DrawHeldOut(Plot plot, IReadOnlyList<StepCompleted> measured)
+    {
+        var line = plot.Add.Scatter(measured.Select(step => (double)step.Step).ToArray(), measured.Select(step => step.HeldOutBitsPerByte!.Value).ToArray(), HeldOut); // filtered above
+        (line.LineWidth, line.MarkerSize) = (2.5f, 8);
+
+        PlotStyle.Apply(plot, "Held-out text", "step", "bits per byte");
+    }
+
+    /// <summary>An exponential mean over about a fiftieth of the run, without the bias of its start.</summary>
+    internal static double[] Smoothed(IReadOnlyList<double> values)
+    {
+        var keep = 1 - 1 / Math.Max(2, values.Count / 50.0);
+        var (sum, weight) = (0.0, 0.0);
+        var smoothed = new double[values.Count];
+        for (var i = 0; i < values.Count; i++)
+        {
+            (sum, weight) = (keep * sum + values[i], keep * weight + 1);
+            smoothed[i] = sum / weight;
+        }
+
+        return smoothed;
+    }
+}

@@ -1,0 +1,26 @@
+using ScottPlot;
+
+namespace MoeSharp.Cli;
+
+/// <summary>One look for every plot.</summary>
+internal static class PlotStyle
+{
+    public static void Apply(Plot plot, string title, string x, string y)
+    {
+        plot.Title(title, 18);
+        plot.Axes.Title.Label.Bold = true;
+        plot.XLabel(x, 15);
+        plot.YLabel(y, 15);
+        plot.Axes.Bottom.Label.Bold = false;
+        plot.Axes.Left.Label.Bold = false;
+        plot.Axes.Bottom.TickLabelStyle.FontSize = 13;
+        plot.Axes.Left.TickLabelStyle.FontSize = 13;
+        plot.Axes.Right.FrameLineStyle.Width = 0;
+        plot.Axes.Top.FrameLineStyle.Width = 0;
+        plot.Grid.MajorLineColor = Color.FromHex("#e6e6e6");
+        plot.Legend.FontSize = 14;
+        plot.Legend.ShadowColor = Colors.Transparent;
+        plot.Legend.OutlineColor = Color.FromHex("#d0d0d0");
+        plot.Font.Set(PlotFonts.Family);
+    }
+}

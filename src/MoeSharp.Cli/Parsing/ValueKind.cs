@@ -1,0 +1,68 @@
+using System.Globalization;
+
+namespace MoeSharp.Cli;
+
+/// <summary>Reads one kind of value from the command line, whatever the culture of the machine.</summary>
+/// <param name="Expected">What a value looks like, to end "expected …".</param>
+/// <param name="Parse">The value of a text, or false.</param>
+internal sealed record ValueKind<T>(string Expected, ValueKind<T>.Parser Parse)
+{
+    public delegate bool Parser(string text, out T value);
+
+    /// <summary>Every possible value, where there are few; shells complete them.</summary>
+    public IReadOnlyList<string> Words { get; init; } = [];
+}
+
+/// <summary>The kinds of values that our options take.</summary>
+internal static class ValueKind
+{
+    public static ValueKind<string> Text { get; } = new("a text", (string text, out string value) => (value = text) is not null);
+
+    public static ValueKind<double> Number { get; } = new("a number", TryNumber);
+
+    public static ValueKind<bool> Switch { get; } = new("true or false", bool.TryParse) { Words = ["true", "false"] };
+
+    public static ValueKind<IReadOnlyList<int>> WholeNumbers { get; } = new("whole numbers such as 0,2,5", TryWholeNumbers);
+
+    public static ValueKind<int> WholeNumber { get; } = new("a whole number", TryWholeNumber);
+
+    public static ValueKind<int> WholeNumberFrom(int least) =>
+        new($"a whole number of {least} or more", (string text, out int value) => TryWholeNumber(text, out value) && value >= least);
+
+    public static ValueKind<double> NumberIn(double least, double most, string expected) =>
+        new(expected, (string text, out double value) => TryNumber(text, out value) && value >= least && value <= most);
+
+    public static ValueKind<T> Choice<T>()
+        where T : struct, Enum
+    {
+#pragma warning disable CA1308 // choices are written in lower case
+        var words = Enum.GetNames<T>().Select(name => name.ToLowerInvariant()).ToArray();
+#pragma warning restore CA1308
+
+        // digits would parse as the enum's numbers
+        return new($"one of {string.Join(", ", words)}", (string text, out T value) => Enum.TryParse(text, ignoreCase: true, out value) && words.Contains(text, StringComparer.OrdinalIgnoreCase))
+        {
+            Words = words,
+        };
+    }
+
+    private static bool TryWholeNumber(string text, out int value) =>
+        int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
+
+    private static bool TryNumber(string text, out double value) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && double.IsFinite(value);
+
+    private static bool TryWholeNumbers(string text, out IReadOnlyList<int> value)
+    {
+        var numbers = new List<int>();
+        value = numbers;
+        foreach (var part in text.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!TryWholeNumber(part, out var number)) return false;
+
+            numbers.Add(number);
+        }
+
+        return true;
+    }
+}

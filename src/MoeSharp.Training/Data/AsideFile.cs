@@ -1,0 +1,27 @@
+namespace MoeSharp.Training;
+
+/// <summary>Writes files so that they are there whole or not at all.</summary>
+internal static class AsideFile
+{
+    /// <summary>Writes beside the file, then renames; the beginnings of a failed write are removed.</summary>
+    public static void Write(string path, Action<Stream> write)
+    {
+        var aside = $"{path}.{Guid.NewGuid():N}.tmp";
+
+        try
+        {
+            using (var stream = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(aside, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(aside);
+            throw;
+        }
+    }
+}
