@@ -73,7 +73,7 @@ internal sealed class TrainCommand
         Output = parsed.GetValue(_out) ?? parsed.GetValue(_resume) ?? TrainingConfiguration.FreeFolder("runs", PresetName(parsed)),
         Data = parsed.GetValue(_data) is { Length: > 0 } data ? data : resumed?.Data ?? [],
         Tokenizer = parsed.GetValue(_tokenizer) ?? resumed?.Tokenizer,
-        Resume = parsed.GetValue(_resume),
+        Resume = parsed.TryGet(_resume, out _),
         Force = parsed.GetValue(_force),
         Threads = parsed.TryGet(_threads, out var threads) ? threads : null,
     };

@@ -25,9 +25,9 @@ public sealed class Trainer
 
     /// <summary>Runs to the last step and writes the model, its tokenizer and <c>summary.json</c>.</summary>
     /// <param name="progress">Hears what happens, on this thread.</param>
-    /// <param name="stop">Asks the run to finish its step, write a checkpoint and throw <see cref="TrainingStoppedException"/>.</param>
+    /// <param name="stop">Asks the run to finish its step, write a checkpoint and throw <see cref="StoppedException"/>.</param>
     /// <exception cref="MoeException">Data, folder or checkpoint are not usable, or the loss diverged; checkpoints stay as they were.</exception>
-    /// <exception cref="TrainingStoppedException">The run was stopped and can be resumed.</exception>
+    /// <exception cref="StoppedException">The run was stopped and can be resumed.</exception>
     public TrainingSummary Run(IProgress<TrainingEvent>? progress, CancellationToken stop)
     {
         int threads = _run.Threads ?? Environment.ProcessorCount;

@@ -130,7 +130,7 @@ internal sealed class TrainingSession : IDisposable
     {
         SaveCheckpoint(step);
         WriteModel();
-        throw new TrainingStoppedException(step, _folder.Path, stop);
+        throw new StoppedException(step, _folder.Path, stop);
     }
 
     private void WriteModel()
@@ -151,7 +151,7 @@ internal sealed class TrainingSession : IDisposable
         }
         catch (OperationCanceledException)
         {
-            throw new TrainingStoppedException(_options.Steps, _folder.Path, stop);
+            throw new StoppedException(_options.Steps, _folder.Path, stop);
         }
 
         var summary = new TrainingSummary

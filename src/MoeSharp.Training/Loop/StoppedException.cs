@@ -1,9 +1,9 @@
 namespace MoeSharp.Training;
 
 /// <summary>A run was asked to stop, finished its step, and wrote everything that resuming needs.</summary>
-public sealed class TrainingStoppedException : OperationCanceledException
+public sealed class StoppedException : OperationCanceledException
 {
-    internal TrainingStoppedException(int step, string folder, CancellationToken token)
+    internal StoppedException(int step, string folder, CancellationToken token)
         : base($"Stopped after step {step}; {folder} holds the run and can be resumed.", token)
     {
         Step = step;
