@@ -105,23 +105,21 @@ internal ref struct SafetensorsHeaderParser
         return entry;
     }
 
-    private TensorType? ReadType(string name)
+    private TensorType ReadType(string name)
     {
         Next();
         Expect(JsonTokenType.String, "'dtype' of tensor", name);
-        foreach (var type in TensorTypes.All)
-        {
-            if (_json.ValueTextEquals(type.FileName())) return type;
-        }
+        string text = _json.GetString()!; // a string is never null
+        if (TensorTypes.TryParse(text, out var type)) return type;
 
-        throw Fault($"Tensor {TensorName.Quote(name)} has dtype {TensorName.Quote(_json.GetString())}; known are {string.Join(", ", TensorTypes.All.Select(t => t.FileName()))}.");
+        throw Fault($"Tensor {TensorName.Quote(name)} has dtype {TensorName.Quote(text)}; known are {string.Join(", ", TensorTypes.All.Select(known => known.FileName()))}.");
     }
 
     private long[] ReadIntegers(string name, string field, int limit)
     {
         Next();
         Expect(JsonTokenType.StartArray, field, name);
-        Span<long> values = stackalloc long[SafetensorsHeader.MaximumRank];
+        Span<long> values = stackalloc long[limit];
         int count = 0;
 
         while (Next() != JsonTokenType.EndArray)

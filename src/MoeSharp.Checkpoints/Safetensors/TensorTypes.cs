@@ -11,11 +11,16 @@ public static class TensorTypes
         "I16", "U16", "F16", "BF16", "I32", "U32", "F32", "C64", "F64", "I64", "U64",
     ];
 
+    private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>().ToDictionary(FileName);
+
     /// <summary>All types, in order of increasing alignment.</summary>
     public static IReadOnlyList<TensorType> All { get; } = Enum.GetValues<TensorType>();
 
     /// <summary>The type's name in a safetensors header, such as <c>F8_E4M3</c>.</summary>
     public static string FileName(this TensorType type) => Names[(int)type];
+
+    /// <summary>The type of a name in a safetensors header; false when there is none of that name.</summary>
+    public static bool TryParse(string fileName, out TensorType type) => ByName.TryGetValue(fileName, out type);
 
     /// <summary>The bits of one element: 4 to 64.</summary>
     public static int BitSize(this TensorType type) => type switch
