@@ -4,11 +4,11 @@ namespace MoeSharp.Package.Tests;
 public class ConsumerTests(LocalFeed feed)
 {
     [Fact]
-    public void Application_WithThePackageTraining_RunsTorchSharp()
+    public void Application_WithThePackageTraining_RunsALayer()
     {
         var printed = feed.BuildAndRun("Application");
 
-        Assert.Equal("8 experts, sum 45\n", printed);
+        Assert.Equal("3 x 5 x 16, 30 selections\n", printed);
     }
 
     [Fact]

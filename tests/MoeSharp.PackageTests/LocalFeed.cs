@@ -40,6 +40,7 @@ public sealed class LocalFeed : IDisposable
               </PropertyGroup>
             </Project>
             """);
+        Copy(Path.Combine(AppContext.BaseDirectory, "consumers"), _folder.File("consumers"));
         foreach (var id in Packages) Pack(id, "--no-build");
     }
 
@@ -49,19 +50,26 @@ public sealed class LocalFeed : IDisposable
     /// <summary>The folder of the packages.</summary>
     public string Feed => _folder.File("feed");
 
+    /// <summary>TorchSharp's native library for Linux, as its package has it.</summary>
+    public string TorchSharpNative { get; } =
+        Path.Combine(Metadata("NuGetPackageRoot"), "torchsharp", Metadata("TorchSharpVersion"), "runtimes", "linux-x64", "native", "libLibTorchSharp.so");
+
     /// <summary>Packs a project of src/ into the feed.</summary>
     public void Pack(string project, params string[] options) => DotnetCommand.Run(
         Fixtures.RepositoryRoot,
         NoServers,
         ["pack", $"src/{project}", "-c", Metadata("Configuration"), "-o", Feed, "-p:MinVerSkip=true", $"-p:PackageVersion={Version}", .. options]);
 
-    /// <summary>Copies the consumers out of the repository, builds one, runs it, and returns what it printed.</summary>
-    public string BuildAndRun(string consumer)
-    {
-        Copy(Path.Combine(AppContext.BaseDirectory, "consumers"), _folder.File("consumers"));
+    /// <summary>Builds a consumer, runs it, and returns what it printed.</summary>
+    public string BuildAndRun(string consumer) => Dotnet("run", "--project", $"consumers/{consumer}");
 
-        return Dotnet("run", "--project", $"consumers/{consumer}");
-    }
+    /// <summary>Makes the copy of one file that a build of a consumer would make.</summary>
+    public void RunLoadingFix(string source, string destination) => Dotnet(
+        "build",
+        "consumers/Relax/Relax.proj",
+        $"-p:Targets={Path.Combine(Fixtures.RepositoryRoot, "build", "TorchSharpNative.targets")}",
+        $"-p:Source={source}",
+        $"-p:Destination={destination}");
 
     /// <summary>Runs dotnet beside the feed.</summary>
     public string Dotnet(params string[] arguments) =>

@@ -1,5 +1,5 @@
 using MoeSharp;
-using TorchSharp;
+using static TorchSharp.torch;
 
 var options = new MoeOptions
 {
@@ -7,7 +7,10 @@ var options = new MoeOptions
     Router = new() { ExpertCount = 8, TopK = 2 },
     Experts = new() { IntermediateSize = 32 },
 };
-options.Validate();
+using var scope = NewDisposeScope();
+using var layer = new RoutedMoE(options);
 
-using var scope = torch.NewDisposeScope();
-Console.WriteLine($"{options.Router.ExpertCount} experts, sum {torch.arange(10).sum().item<long>()}");
+var output = layer.call(randn(3, 5, 16));
+
+var selections = output.Statistics.TokensPerExpert.sum().item<long>();
+Console.WriteLine($"{string.Join(" x ", output.Hidden.shape)}, {selections} selections");
