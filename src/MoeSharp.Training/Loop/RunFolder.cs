@@ -15,18 +15,19 @@ internal sealed class RunFolder
 
     public string State => System.IO.Path.Combine(Path, "state");
 
-    /// <summary>Takes an empty or new folder; with <paramref name="force"/> also one that holds a run, whose files go.</summary>
+    /// <summary>Checks that a new run may be written to a folder: new, empty, or with <paramref name="force"/> that of an earlier run. Nothing is replaced yet.</summary>
     /// <exception cref="MoeException">The folder holds something, or cannot be written.</exception>
     public static RunFolder Create(string path, bool force)
     {
-        var folder = new RunFolder(path);
         if (File.Exists(path)) throw new MoeException($"{path} is a file; give a folder for the run.");
         if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
         {
             if (!force) throw new MoeException($"{path} is not empty. Continue the run in it with --resume {path}, replace it with --force, or give another folder with --out.");
-            folder.Clear();
+            if (!File.Exists(System.IO.Path.Combine(path, RunFile.FileName)))
+                throw new MoeException($"{path} is not empty and does not hold a run ({RunFile.FileName} is missing), so --force does not touch it. Give another folder with --out.");
         }
 
+        var folder = new RunFolder(path);
         Guard(path, () => Directory.CreateDirectory(path));
         folder.CheckWritable();
         return folder;
@@ -42,21 +43,17 @@ internal sealed class RunFolder
         return folder;
     }
 
-    /// <summary>Removes the files of a run, and nothing else that may lie there.</summary>
-    private void Clear()
+    /// <summary>Starts a new run: the files of an earlier one go, and nothing else that may lie there; then <c>run.json</c> is written.</summary>
+    public void Begin(RunFile run) => Guard(Path, () =>
     {
-        if (!File.Exists(System.IO.Path.Combine(Path, RunFile.FileName)))
-            throw new MoeException($"{Path} is not empty and does not hold a run ({RunFile.FileName} is missing), so --force does not touch it. Give another folder with --out.");
-
-        Guard(Path, () =>
+        if (Directory.Exists(State)) Directory.Delete(State, recursive: true);
+        foreach (string pattern in (string[])["*.json", "*.jsonl", "*.safetensors", "*.png"])
         {
-            if (Directory.Exists(State)) Directory.Delete(State, recursive: true);
-            foreach (string pattern in (string[])["*.json", "*.jsonl", "*.safetensors", "*.png"])
-            {
-                foreach (string file in Directory.EnumerateFiles(Path, pattern)) File.Delete(file);
-            }
-        });
-    }
+            foreach (string file in Directory.EnumerateFiles(Path, pattern)) File.Delete(file);
+        }
+
+        AtomicFile.WriteAllText(System.IO.Path.Combine(Path, RunFile.FileName), run.ToJson() + "\n");
+    });
 
     private void CheckWritable() => Guard(Path, () => AtomicFile.WriteAllText(System.IO.Path.Combine(Path, ".writable"), ""), () => File.Delete(System.IO.Path.Combine(Path, ".writable")));
 

@@ -34,24 +34,16 @@ public sealed class Trainer
         set_num_threads(threads);
         using var scope = NewDisposeScope();
 
-        var folder = OpenFolder(threads);
+        var folder = _run.Resume ? RunFolder.Open(_run.Output) : RunFolder.Create(_run.Output, _run.Force);
         using var text = TrainingText.Prepare(_options, _run, progress, stop);
+        if (!_run.Resume) folder.Begin(new RunFile { Options = _options, Data = _run.Data, Tokenizer = _run.Tokenizer, Threads = threads, Versions = ComponentVersions.All });
+
         using var model = new DecoderModel(Architecture(text.Tokenizer), _options.Precision);
         model.Initialize(_options.Seed);
         using var optimizer = new AdamW(model.parameters(), new(_options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay));
 
         using var session = new TrainingSession(_options, folder, text, model, optimizer, threads, progress);
         return session.Run(stop);
-    }
-
-    private RunFolder OpenFolder(int threads)
-    {
-        if (_run.Resume) return RunFolder.Open(_run.Output);
-
-        var folder = RunFolder.Create(_run.Output, _run.Force);
-        var file = new RunFile { Options = _options, Data = _run.Data, Tokenizer = _run.Tokenizer, Threads = threads, Versions = ComponentVersions.All };
-        AtomicFile.WriteAllText(Path.Combine(folder.Path, RunFile.FileName), file.ToJson() + "\n");
-        return folder;
     }
 
     private DecoderOptions Architecture(ByteLevelTokenizer tokenizer) =>

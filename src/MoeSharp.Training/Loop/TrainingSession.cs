@@ -30,7 +30,7 @@ internal sealed class TrainingSession : IDisposable
         (_options, _folder, _text, _model, _optimizer, _progress) = (options, folder, text, model, optimizer, progress);
         _checkpoints = new CheckpointStore(folder.State, options.KeepCheckpoints);
         _step = new TrainingStep(model, optimizer, new(
-            options.Balance == BalanceMode.Loss ? options.LoadBalanceCoefficient : 0, options.ZLossCoefficient, options.ClipNorm,
+            options.Balance == BalanceMode.Loss ? options.LoadBalanceCoefficient : 0, PoolsLayers: false, options.ZLossCoefficient, options.ClipNorm,
             options.Balance == BalanceMode.Bias ? options.BiasUpdateRate : null));
         _sampler = new BatchSampler(text.Corpus.Train, options.BatchSize, options.SequenceLength, options.Seed);
         _heldOut = new HeldOutMeasure(text.Corpus.HeldOut, text.ByteCounts, options.SequenceLength);

@@ -7,11 +7,15 @@ namespace MoeSharp.Training;
 internal sealed record StepMeasures(double Loss, double LoadBalanceLoss, double ZLoss, double GradNorm, double RouterEntropy, double[][] ExpertLoad);
 
 /// <summary>What a step adds to the language-model loss and does to the gradients and the routers.</summary>
-/// <param name="LoadBalanceCoefficient">Of the load-balance loss, pooled over layers; 0 for none.</param>
+/// <param name="LoadBalanceCoefficient">Of the load-balance loss; 0 for none.</param>
+/// <param name="PoolsLayers">
+/// Whether that loss is one over the tokens of all layers, as in transformers, or the mean of the layers' own. Pooled, layers may each
+/// starve the experts that another one feeds.
+/// </param>
 /// <param name="ZLossCoefficient">Of the router z-loss; 0 for none.</param>
 /// <param name="ClipNorm">The gradients' largest 2-norm; 0 for no clipping.</param>
 /// <param name="BiasUpdateRate">Of the loss-free bias update; null for none.</param>
-internal sealed record StepOptions(double LoadBalanceCoefficient, double ZLossCoefficient, double ClipNorm, double? BiasUpdateRate);
+internal sealed record StepOptions(double LoadBalanceCoefficient, bool PoolsLayers, double ZLossCoefficient, double ClipNorm, double? BiasUpdateRate);
 
 /// <summary>One optimiser step: losses and gradients of every micro-batch, clipping, update, load balancing.</summary>
 internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOptions options)
@@ -63,7 +67,7 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
             return new MicroBatch(loss.item<float>(), 0, 0, 0, []);
         }
 
-        var balance = BalanceLoss.LoadBalance(routing);
+        var balance = options.PoolsLayers ? BalanceLoss.LoadBalance(routing) : stack(routing.Select(layer => layer.LoadBalanceLoss)).mean();
         var z = BalanceLoss.ZLoss(routing);
         if (options.LoadBalanceCoefficient > 0) total = total + balance * options.LoadBalanceCoefficient;
         if (options.ZLossCoefficient > 0) total = total + z * options.ZLossCoefficient;

@@ -11,7 +11,7 @@ public sealed class TrainingStepTests
     {
         using var scope = NewDisposeScope();
         var (inputs, targets) = (TinyModel.Tokens(4, 8, seed: 1), TinyModel.Tokens(4, 8, seed: 2));
-        var options = new StepOptions(LoadBalanceCoefficient: 0, ZLossCoefficient: 0.1, ClipNorm: 0.5, BiasUpdateRate: null);
+        var options = new StepOptions(LoadBalanceCoefficient: 0, PoolsLayers: false, ZLossCoefficient: 0.1, ClipNorm: 0.5, BiasUpdateRate: null);
 
         var (whole, weights) = Take(options, [(inputs, targets)]);
         var (split, splitWeights) = Take(options, [(inputs.narrow(0, 0, 2), targets.narrow(0, 0, 2)), (inputs.narrow(0, 2, 2), targets.narrow(0, 2, 2))]);
@@ -27,7 +27,7 @@ public sealed class TrainingStepTests
     {
         using var scope = NewDisposeScope();
 
-        var (measures, _) = Take(new(0.01, 0.001, 1, null), [(TinyModel.Tokens(4, 8), TinyModel.Tokens(4, 8))]);
+        var (measures, _) = Take(new(0.01, false, 0.001, 1, null), [(TinyModel.Tokens(4, 8), TinyModel.Tokens(4, 8))]);
 
         Assert.Equal(2, measures.ExpertLoad.Length);
         Assert.All(measures.ExpertLoad, load => Assert.Equal(1, load.Sum(), 1e-9));
@@ -39,7 +39,7 @@ public sealed class TrainingStepTests
         using var scope = NewDisposeScope();
         using var model = TinyModel.Create(TinyModel.Shape.ToDecoder(40, 32, 0, hasCorrectionBias: true));
         using var optimizer = new AdamW(model.parameters(), Adam);
-        var step = new TrainingStep(model, optimizer, new(0, 0, 1, BiasUpdateRate: 0.25));
+        var step = new TrainingStep(model, optimizer, new(0, false, 0, 1, BiasUpdateRate: 0.25));
 
         var measures = step.Run([(TinyModel.Tokens(4, 8), TinyModel.Tokens(4, 8))], 1, 1e-3);
 
@@ -58,7 +58,7 @@ public sealed class TrainingStepTests
         using var optimizer = new AdamW(model.parameters(), Adam);
         using (no_grad()) model.Layers.Last().Attention.Value.Weight[0, 0] = float.NaN;
 
-        var error = Assert.Throws<DivergedException>(() => new TrainingStep(model, optimizer, new(0, 0, 1, null)).Run([(TinyModel.Tokens(1, 4), TinyModel.Tokens(1, 4))], 1, 1e-3));
+        var error = Assert.Throws<DivergedException>(() => new TrainingStep(model, optimizer, new(0, false, 0, 1, null)).Run([(TinyModel.Tokens(1, 4), TinyModel.Tokens(1, 4))], 1, 1e-3));
 
         Assert.Equal("the weight model.layers.1.self_attn.v_proj.weight is not finite", error.Message);
     }
@@ -69,7 +69,7 @@ public sealed class TrainingStepTests
         using var scope = NewDisposeScope();
         using var model = TinyModel.Create();
         using var optimizer = new AdamW(model.parameters(), Adam);
-        var step = new TrainingStep(model, optimizer, new(0.01, 0.001, 1, null));
+        var step = new TrainingStep(model, optimizer, new(0.01, false, 0.001, 1, null));
         var batch = (TinyModel.Tokens(2, 8), TinyModel.Tokens(2, 8));
         void Take(int steps)
         {
