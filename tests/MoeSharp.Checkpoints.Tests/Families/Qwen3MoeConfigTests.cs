@@ -214,6 +214,24 @@ public sealed class Qwen3MoeConfigTests : IDisposable
         Assert.Throws<ArgumentException>(() => Qwen3MoeConfig.Write(options with { Layers = [new MlpOptions.Dense(4), new MlpOptions.Dense(5)] }));
     }
 
+    [Fact]
+    public void Qwen3MoeConfig_NumbersThatJsonCannotHold_AreRefusedBeforeWriting()
+    {
+        var options = Qwen3MoeConfig.Read(Fixtures.Path("qwen3_moe", "config.json")) with
+        {
+            RmsNormEpsilon = double.PositiveInfinity,
+            InitializerRange = double.NaN,
+            LoadBalanceCoefficient = double.PositiveInfinity,
+            EndOfTextId = 96,
+        };
+
+        var e = Assert.Throws<ArgumentException>(() => Qwen3MoeConfig.Write(options with { Attention = options.Attention with { RopeTheta = double.PositiveInfinity } }));
+
+        string[] named = ["RmsNormEpsilon", "InitializerRange", "LoadBalanceCoefficient", "EndOfTextId is 96; set it to a token of the vocabulary, 0..95, or to null.", "RopeTheta"];
+        Assert.All(named, name => Assert.Contains(name, e.Message, StringComparison.Ordinal));
+        Assert.Contains("5 faults", e.Message, StringComparison.Ordinal);
+    }
+
     private DecoderOptions Read(string json) => Qwen3MoeConfig.Read(Write(json));
 
     private string Write(string json)
