@@ -22,7 +22,7 @@ public sealed class ByteLevelTokenizer
 
     private readonly byte[] _json;
     private readonly TokenizerConfig _config;
-    private readonly TextNormalizer? _normalizer;
+    private readonly bool _composes;
     private readonly AddedTokenSplitter _beforeNormalizing;
     private readonly AddedTokenSplitter _afterNormalizing;
     private readonly Dictionary<int, byte[]> _bytes;
@@ -34,7 +34,7 @@ public sealed class ByteLevelTokenizer
         _json = json;
         _config = config;
         _words = new(model);
-        _normalizer = model.Normalization is { } form ? new(form) : null;
+        _composes = model.Composes;
 
         var added = model.AddedTokens.Select(token => token with { Id = model.Vocabulary.GetValueOrDefault(token.Content, token.Id) }).ToList();
         _beforeNormalizing = new(added.Where(token => !token.IsNormalized));
@@ -147,5 +147,5 @@ public sealed class ByteLevelTokenizer
         }
     }
 
-    private string Normalized(string text) => _normalizer?.Apply(text) ?? text;
+    private string Normalized(string text) => _composes ? CanonicalComposition.Apply(text) : text;
 }

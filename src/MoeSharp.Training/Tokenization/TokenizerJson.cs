@@ -42,7 +42,7 @@ internal static class TokenizerJson
                 AddedTokens = AddedTokens(root),
                 Splitter = splitting.Splitter,
                 AddsPrefixSpace = splitting.AddsPrefixSpace,
-                Normalization = NormalizerJson.Read(fields, root),
+                Composes = NormalizerJson.IsComposing(fields, root),
                 IgnoresMerges = TokenizerFields.Flag(model, "ignore_merges"),
                 UnknownToken = TokenizerFields.Text(model, "unk_token") is { } unknown && vocabulary.ContainsKey(unknown) ? unknown : null,
                 FusesUnknown = TokenizerFields.Flag(model, "fuse_unk"),

@@ -131,6 +131,7 @@ public sealed class ForeignTokenizerTests : IDisposable
     [InlineData("model.dropout", """{"model": {"dropout": 0.1}}""", "0.1")]
     [InlineData("model.end_of_word_suffix", """{"model": {"end_of_word_suffix": "</w>"}}""", "</w>")]
     [InlineData("normalizer.type", """{"normalizer": {"type": "Lowercase"}}""", "Lowercase")]
+    [InlineData("normalizer.type", """{"normalizer": {"type": "NFKC"}}""", "NFKC")]
     [InlineData("pre_tokenizer", """{"pre_tokenizer": {"type": "Whitespace"}}""", "Whitespace")]
     [InlineData("pre_tokenizer", """{"pre_tokenizer": null}""", "null")]
     [InlineData("decoder.type", """{"decoder": {"type": "Metaspace"}}""", "Metaspace")]
