@@ -36,6 +36,7 @@ internal static class DataSources
             {
                 if (entry.Name.StartsWith('.')) continue;
 
+                if (entry is FileInfo && IsBrokenLink(entry)) continue;
                 if (entry is FileInfo) files.Add(new(entry.FullName, IsNamed: false));
                 else if (entry.LinkTarget is null && !PassedOver.Contains(entry.Name, StringComparer.OrdinalIgnoreCase)) Collect((DirectoryInfo)entry, files);
             }
@@ -45,6 +46,8 @@ internal static class DataSources
             throw new MoeException($"The folder {folder.FullName} cannot be read: {error.Message}", error);
         }
     }
+
+    private static bool IsBrokenLink(FileSystemInfo entry) => entry.LinkTarget is not null && entry.ResolveLinkTarget(returnFinalTarget: true)?.Exists != true;
 
     private static List<DataSource> Matches(string pattern)
     {

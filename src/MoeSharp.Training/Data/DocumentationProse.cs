@@ -1,11 +1,10 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 namespace MoeSharp.Training;
 
 /// <summary>Makes prose of the XML comments of a member.</summary>
-internal static partial class DocumentationProse
+internal static class DocumentationProse
 {
     /// <summary>What the comments say, a line per summary, parameter, result, exception and remark; empty when they say nothing.</summary>
     public static string Body(XElement member)
@@ -28,8 +27,7 @@ internal static partial class DocumentationProse
         {
             var text = new StringBuilder();
             Append(text, element);
-            var prose = Spaces().Replace(text.ToString(), " ").Trim();
-            if (prose.Length > 0) lines.Add(label + prose);
+            if (OnOneLine(text) is { Length: > 0 } prose) lines.Add(label + prose);
         }
     }
 
@@ -75,6 +73,18 @@ internal static partial class DocumentationProse
 
     private static string Attribute(XElement element, string name) => element.Attribute(name)?.Value ?? "";
 
-    [GeneratedRegex(@"\s+")]
-    private static partial Regex Spaces();
+    // white space of any length becomes one space, none at the ends
+    private static string OnOneLine(StringBuilder text)
+    {
+        var kept = 0;
+
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (!char.IsWhiteSpace(text[i])) text[kept++] = text[i];
+            else if (kept > 0 && text[kept - 1] != ' ') text[kept++] = ' ';
+        }
+
+        if (kept > 0 && text[kept - 1] == ' ') kept--;
+        return text.ToString(0, kept);
+    }
 }

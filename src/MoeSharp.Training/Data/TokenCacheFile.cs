@@ -24,10 +24,8 @@ internal sealed class TokenCacheFile : IDisposable
     /// <summary>Opens a file; null when it is missing, damaged, or made of something else: then it must be made anew.</summary>
     public static TokenCacheFile? TryOpen(string path, byte[] key)
     {
-        if (!File.Exists(path)) return null;
+        if (OpenFile(path) is not { } stream) return null;
 
-        // others may replace the file while it is mapped
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         var start = new byte[TokenCacheHeader.Size];
         var header = TokenCacheHeader.Parse(start.AsSpan(0, stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)));
 
@@ -82,6 +80,19 @@ internal sealed class TokenCacheFile : IDisposable
     {
         _view.Dispose();
         _map.Dispose();
+    }
+
+    private static FileStream? OpenFile(string path)
+    {
+        try
+        {
+            // others may replace the file while it is mapped
+            return new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private void Read<T>(long first, Span<long> destination, Func<T, long> widen)

@@ -16,7 +16,7 @@ internal static class TokenizerJson
             using var document = JsonDocument.Parse(WithoutMark(json));
             return new Reader(file).Read(document.RootElement);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or ArgumentException)
         {
             throw new MoeException($"{file} is not a tokenizer.json of Hugging Face tokenizers: {error.Message}", error);
         }

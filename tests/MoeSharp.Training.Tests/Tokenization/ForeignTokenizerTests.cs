@@ -157,6 +157,20 @@ public sealed class ForeignTokenizerTests : IDisposable
     }
 
     [Theory]
+    [InlineData(Qwen)]
+    [InlineData(@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")]                             // Llama 3
+    [InlineData("[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+")]  // DeepSeek-V3
+    [InlineData("[一-龥\u3040-ゟ゠-ヿ]+")]                                                                                                                        // DeepSeek-V3
+    [InlineData(@"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s+")]  // GPT-OSS
+    public void Load_PatternsOfPublishedModels_AreUsed(string pattern)
+    {
+        var tokenizer = Load(json => json["pre_tokenizer"] = Sequence(Split(pattern), ByteLevel()));
+        const string Text = "Don't 12345 !Abc[x] 日本語\r\n\t𝐀𠀀 ";
+
+        Assert.Equal(Text, tokenizer.Decode(tokenizer.Encode(Text)));
+    }
+
+    [Theory]
     [InlineData("{", "is not a tokenizer.json of Hugging Face tokenizers: ")]
     [InlineData("[]", "is not a tokenizer.json of Hugging Face tokenizers: the field 'model' is missing.")]
     [InlineData("""{"model": {"type": "BPE", "vocab": {"a": "b"}, "merges": []}}""", "is not a tokenizer.json of Hugging Face tokenizers: ")]
