@@ -29,8 +29,8 @@ internal static class AsideFile
     // A killed run cannot remove what it began; a day later nobody is writing it any more.
     private static void RemoveLeftovers(string path)
     {
-        var leftovers = Directory.EnumerateFiles(Path.GetDirectoryName(Path.GetFullPath(path))!, "*.tmp")
-            .Where(file => file.StartsWith(Path.GetFullPath(path), StringComparison.Ordinal) && File.GetLastWriteTimeUtc(file) < DateTime.UtcNow.AddDays(-1));
+        var (folder, name) = (Path.GetDirectoryName(Path.GetFullPath(path))!, Path.GetFileName(path));
+        var leftovers = Directory.EnumerateFiles(folder, $"{name}.*.tmp").Where(file => File.GetLastWriteTimeUtc(file) < DateTime.UtcNow.AddDays(-1));
         foreach (var file in leftovers) File.Delete(file);
     }
 }

@@ -12,7 +12,11 @@ internal static class DocumentationProse
         var lines = new List<string>();
 
         Add(lines, "", member.Elements("summary"));
-        foreach (var parameter in member.Elements("typeparam").Concat(member.Elements("param"))) Add(lines, $"{Attribute(parameter, "name")}: ", [parameter]);
+        foreach (var parameter in member.Elements("typeparam").Concat(member.Elements("param")))
+        {
+            Add(lines, $"{Attribute(parameter, "name")}: ", [parameter]);
+        }
+
         Add(lines, "Value: ", member.Elements("value"));
         Add(lines, "Returns: ", member.Elements("returns"));
         foreach (var exception in member.Elements("exception")) Add(lines, $"Throws {Reference(exception)}: ", [exception]);
@@ -69,7 +73,9 @@ internal static class DocumentationProse
     }
 
     private static string Reference(XElement element) =>
-        element.Attribute("cref") is { } reference ? DocumentationName.Reference(reference.Value) : Attribute(element, "langword") + Attribute(element, "href");
+        element.Attribute("cref") is { } reference
+            ? DocumentationName.Reference(reference.Value)
+            : Attribute(element, "langword") + Attribute(element, "href");
 
     private static string Attribute(XElement element, string name) => element.Attribute(name)?.Value ?? "";
 

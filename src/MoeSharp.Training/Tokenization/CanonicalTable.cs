@@ -25,7 +25,8 @@ internal sealed class CanonicalTable
 
     private static Lazy<CanonicalTable> Loaded { get; } = new(() =>
     {
-        using var lines = new StreamReader(typeof(CanonicalTable).Assembly.GetManifestResourceStream("CanonicalDecompositions.txt")!);      // embedded by the project
+        // the project file embeds it, so it is never null
+        using var lines = new StreamReader(typeof(CanonicalTable).Assembly.GetManifestResourceStream("CanonicalDecompositions.txt")!);
         return new(lines);
     });
 

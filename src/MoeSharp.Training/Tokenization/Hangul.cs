@@ -18,7 +18,10 @@ internal static class Hangul
 
     public static int? Compose(int first, int second)
     {
-        if (first is >= Lead and < Lead + Leads && second is >= Vowel and < Vowel + Vowels) return Syllable + ((first - Lead) * Vowels + second - Vowel) * Tails;
+        if (first is >= Lead and < Lead + Leads && second is >= Vowel and < Vowel + Vowels)
+        {
+            return Syllable + ((first - Lead) * Vowels + second - Vowel) * Tails;
+        }
 
         var takesTail = IsSyllable(first) && (first - Syllable) % Tails == 0;
         return takesTail && second is > Tail and < Tail + Tails ? first + second - Tail : null;

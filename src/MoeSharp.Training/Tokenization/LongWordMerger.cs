@@ -12,7 +12,7 @@ internal sealed class LongWordMerger
     public LongWordMerger(TokenizerModel model)
     {
         var ids = model.Vocabulary;
-        _byteIds = [.. Enumerable.Range(0, 256).Select(value => ids.TryGetValue(ByteAlphabet.ToCharacter((byte)value).ToString(), out var id) ? id : (int?)null)];
+        _byteIds = [.. Enumerable.Range(0, 256).Select(value => IdOf(ids, (byte)value))];
         _merges = model.Merges.Select((merge, rank) => (merge.Left, merge.Right, Rank: rank))
             .ToDictionary(merge => new TokenPair(ids[merge.Left], ids[merge.Right]), merge => (merge.Rank, ids[merge.Left + merge.Right]));
     }
@@ -46,6 +46,9 @@ internal sealed class LongWordMerger
             if (tokens.PairAt(at) is { } pair && _merges.TryGetValue(pair, out var merge)) queue.Enqueue((at, pair, merge.Id), (merge.Rank, at));
         }
     }
+
+    private static int? IdOf(IReadOnlyDictionary<string, int> ids, byte value) =>
+        ids.TryGetValue(ByteAlphabet.ToCharacter(value).ToString(), out var id) ? id : null;
 
     // The tokens of a word, each at the place of its first byte; -1 where there is none.
     private sealed class LinkedTokens

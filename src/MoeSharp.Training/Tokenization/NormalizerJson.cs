@@ -8,7 +8,8 @@ internal static class NormalizerJson
     /// <summary>Whether text is brought to normal form C before it is tokenized.</summary>
     public static bool IsComposing(TokenizerFields fields, JsonElement root)
     {
-        var types = TokenizerFields.Sequence(root, "normalizer", "normalizers").Select(part => TokenizerFields.Text(part, "type")).Distinct().ToList();
+        var parts = TokenizerFields.Sequence(root, "normalizer", "normalizers");
+        var types = parts.Select(part => TokenizerFields.Text(part, "type")).Distinct().ToList();
 
         return types switch
         {

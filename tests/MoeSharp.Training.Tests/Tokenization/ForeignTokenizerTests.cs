@@ -119,9 +119,10 @@ public sealed class ForeignTokenizerTests : IDisposable
 
         var ids = tokenizer.Encode(text);
 
-        var added = expected.Split('|').Count(piece => piece.Trim() == content);
-        Assert.Equal(added, ids.Count(id => id >= 700));
-        Assert.Equal(expected.Replace("|", "", StringComparison.Ordinal).Replace("  <left>", "<left>", StringComparison.Ordinal).Replace("<right>  ", "<right>", StringComparison.Ordinal), tokenizer.Decode(ids));
+        // a token that took spaces along is decoded without them
+        var pieces = expected.Split('|').Select(piece => piece.Trim() == content ? content : piece).ToList();
+        Assert.Equal(pieces.Count(piece => piece == content), ids.Count(id => id >= 700));
+        Assert.Equal(string.Concat(pieces), tokenizer.Decode(ids));
     }
 
     [Theory]

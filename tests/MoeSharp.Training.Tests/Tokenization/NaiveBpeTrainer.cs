@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.RegularExpressions;
 
 namespace MoeSharp.Training.Tests;
@@ -6,14 +5,16 @@ namespace MoeSharp.Training.Tests;
 /// <summary>The upstream trainer (huggingface/tokenizers 0.23, models/bpe/trainer.rs) step by step: sets, lists, a linear search for the best pair.</summary>
 internal static class NaiveBpeTrainer
 {
+    private const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
     private sealed record Entry(int Left, int Right, long Count, HashSet<int> Words);
 
     /// <summary>The tokens that the merges make, in the order of their ids.</summary>
     public static List<string> Train(string text, int vocabularySize, int minimumFrequency = 2)
     {
-        var tokens = Enumerable.Range(0, 256).Select(value => ByteAlphabet.ToCharacter((byte)value)).Order().Select(character => character.ToString()).Prepend("<eos>").ToList();
-        var groups = Regex.Matches(text, @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+").GroupBy(match => match.Value).ToList();
-        var words = groups.Select(group => Encoding.UTF8.GetBytes(group.Key).Select(value => tokens.IndexOf(ByteAlphabet.ToCharacter(value).ToString())).ToList()).ToList();
+        List<string> tokens = ["<eos>", .. ByteAlphabet.Sorted.Select(character => character.ToString())];
+        var groups = Regex.Matches(text, Gpt2).GroupBy(match => match.Value).ToList();
+        var words = groups.Select(group => ByteAlphabet.Encode(group.Key).Select(character => tokens.IndexOf(character.ToString())).ToList()).ToList();
         var counts = new Dictionary<(int, int), long>();
         var whereToUpdate = new Dictionary<(int, int), HashSet<int>>();
         var queue = new List<Entry>();
@@ -28,7 +29,8 @@ internal static class NaiveBpeTrainer
 
         void Drain()
         {
-            queue.AddRange(whereToUpdate.Where(entry => counts[entry.Key] > 0).Select(entry => new Entry(entry.Key.Item1, entry.Key.Item2, counts[entry.Key], entry.Value)));
+            var positive = whereToUpdate.Where(entry => counts[entry.Key] > 0);
+            queue.AddRange(positive.Select(entry => new Entry(entry.Key.Item1, entry.Key.Item2, counts[entry.Key], entry.Value)));
             whereToUpdate.Clear();
         }
 
