@@ -6,6 +6,7 @@ internal static class AsideFile
     /// <summary>Writes beside the file, then renames; the beginnings of a failed write are removed.</summary>
     public static void Write(string path, Action<Stream> write)
     {
+        RemoveLeftovers(path);
         var aside = $"{path}.{Guid.NewGuid():N}.tmp";
 
         try
@@ -23,5 +24,13 @@ internal static class AsideFile
             File.Delete(aside);
             throw;
         }
+    }
+
+    // A killed run cannot remove what it began; a day later nobody is writing it any more.
+    private static void RemoveLeftovers(string path)
+    {
+        var (folder, name) = (Path.GetDirectoryName(Path.GetFullPath(path))!, Path.GetFileName(path));
+        var leftovers = Directory.EnumerateFiles(folder, $"{name}.*.tmp").Where(file => File.GetLastWriteTimeUtc(file) < DateTime.UtcNow.AddDays(-1));
+        foreach (var file in leftovers) File.Delete(file);
     }
 }

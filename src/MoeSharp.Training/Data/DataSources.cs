@@ -4,7 +4,7 @@ namespace MoeSharp.Training;
 
 /// <summary>A file to read.</summary>
 /// <param name="Path">Its full path.</param>
-/// <param name="IsNamed">Whether the user named this very file; otherwise a folder or pattern led to it, and it may turn out to hold no text.</param>
+/// <param name="IsNamed">Whether the user named this very file; a file that a folder or pattern led to may turn out to hold no text.</param>
 internal sealed record DataSource(string Path, bool IsNamed);
 
 /// <summary>Turns what a user names (a file, a folder, a pattern) into files.</summary>
@@ -17,7 +17,10 @@ internal static class DataSources
         if (string.IsNullOrWhiteSpace(path)) throw new MoeException("A data path is empty: name a file, a folder or a pattern.");
         if (File.Exists(path)) return [new(Path.GetFullPath(path), IsNamed: true)];
 
-        var files = Directory.Exists(path) ? FilesBelow(path) : path.Contains('*') ? Matches(path) : throw new MoeException($"There is no file or folder at {path}.");
+        var files = Directory.Exists(path) ? FilesBelow(path)
+            : path.Contains('*') ? Matches(path)
+            : throw new MoeException($"There is no file or folder at {path}.");
+
         return files.Count > 0 ? files : throw new MoeException($"No file was found in {path}.");
     }
 
@@ -36,8 +39,8 @@ internal static class DataSources
             {
                 if (entry.Name.StartsWith('.')) continue;
 
-                if (entry is FileInfo) files.Add(new(entry.FullName, IsNamed: false));
-                else if (entry.LinkTarget is null && !PassedOver.Contains(entry.Name, StringComparer.OrdinalIgnoreCase)) Collect((DirectoryInfo)entry, files);
+                if (entry is DirectoryInfo inner) CollectInner(inner, files);
+                else if (!IsBrokenLink(entry)) files.Add(new(entry.FullName, IsNamed: false));
             }
         }
         catch (UnauthorizedAccessException error)
@@ -46,18 +49,29 @@ internal static class DataSources
         }
     }
 
+    private static void CollectInner(DirectoryInfo folder, List<DataSource> files)
+    {
+        var isLink = folder.LinkTarget is not null;                             // may lead back to where we are
+        if (!isLink && !PassedOver.Contains(folder.Name, StringComparer.OrdinalIgnoreCase)) Collect(folder, files);
+    }
+
+    private static bool IsBrokenLink(FileSystemInfo file) =>
+        file.LinkTarget is not null && file.ResolveLinkTarget(returnFinalTarget: true)?.Exists != true;
+
     private static List<DataSource> Matches(string pattern)
     {
         var (root, below) = SplitAtFirstWildcard(pattern);
         if (!Directory.Exists(root)) throw new MoeException($"There is no folder {root} for the pattern {pattern}.");
 
         var matcher = new Matcher(StringComparison.Ordinal).AddInclude(below);
-        return [.. matcher.GetResultsInFullPath(root).Order(StringComparer.Ordinal).Select(file => new DataSource(Path.GetFullPath(file), IsNamed: false))];
+        var files = matcher.GetResultsInFullPath(root).Select(Path.GetFullPath).Order(StringComparer.Ordinal);
+        return [.. files.Select(file => new DataSource(file, IsNamed: false))];
     }
 
     private static (string Root, string Pattern) SplitAtFirstWildcard(string pattern)
     {
-        var separator = pattern.AsSpan(0, pattern.IndexOf('*', StringComparison.Ordinal)).LastIndexOfAny(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar);
+        var certain = pattern.AsSpan(0, pattern.IndexOf('*', StringComparison.Ordinal));
+        var separator = certain.LastIndexOfAny(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar);
         return separator < 0 ? (".", pattern) : (pattern[..(separator + 1)], pattern[(separator + 1)..]);
     }
 }

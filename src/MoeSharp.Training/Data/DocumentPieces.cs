@@ -5,7 +5,7 @@ internal static class DocumentPieces
 {
     private const int MostPieces = 64;
 
-    /// <summary>Up to 64 pieces of about equal length, cut at line ends; in a text of one line behind spaces, and in one of one word anywhere.</summary>
+    /// <summary>Up to 64 pieces of about equal length, cut at line ends; in a text of one line behind spaces, in one of one word anywhere.</summary>
     public static IEnumerable<string> Of(string text)
     {
         var length = Math.Max(1, text.Length / MostPieces);

@@ -53,7 +53,7 @@ internal static partial class DocumentationName
     private static string? Member(string id)
     {
         var path = Path(id);
-        var name = Arity().Replace(path[(path.LastIndexOf('.') + 1)..], "");
+        var name = WithoutArity(path[(path.LastIndexOf('.') + 1)..]);
         if (name is "#ctor" or "#cctor") return null;
 
         name = name[(name.LastIndexOf('#') + 1)..];
@@ -62,14 +62,18 @@ internal static partial class DocumentationName
 
     private static string Generic(IReadOnlyList<string> names) => names.Count == 0 ? "" : $"<{string.Join(", ", names)}>";
 
-    private static string Short(string fullName) => Arity().Replace(fullName[(fullName.LastIndexOf('.') + 1)..], "");
+    private static string Short(string fullName) => WithoutArity(fullName[(fullName.LastIndexOf('.') + 1)..]);
+
+    private static string WithoutArity(string name) => name.Contains('`', StringComparison.Ordinal) ? Arity().Replace(name, "") : name;
 
     private static string Types(string types, IReadOnlyList<string> typeParameters, IReadOnlyList<string> methodParameters)
     {
+        if (types.Length == 0) return "";
+
         var named = Placeholder().Replace(types, match =>
             NameAt(match.Value.StartsWith("``", StringComparison.Ordinal) ? methodParameters : typeParameters, match.Value.TrimStart('`')));
 
-        return Namespaces().Replace(Arity().Replace(named, ""), "")
+        return Namespaces().Replace(WithoutArity(named), "")
             .Replace("@", "", StringComparison.Ordinal)                          // ref and out
             .Replace('{', '<').Replace('}', '>')
             .Replace(",", ", ", StringComparison.Ordinal)

@@ -1,11 +1,10 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 namespace MoeSharp.Training;
 
 /// <summary>Makes prose of the XML comments of a member.</summary>
-internal static partial class DocumentationProse
+internal static class DocumentationProse
 {
     /// <summary>What the comments say, a line per summary, parameter, result, exception and remark; empty when they say nothing.</summary>
     public static string Body(XElement member)
@@ -13,7 +12,11 @@ internal static partial class DocumentationProse
         var lines = new List<string>();
 
         Add(lines, "", member.Elements("summary"));
-        foreach (var parameter in member.Elements("typeparam").Concat(member.Elements("param"))) Add(lines, $"{Attribute(parameter, "name")}: ", [parameter]);
+        foreach (var parameter in member.Elements("typeparam").Concat(member.Elements("param")))
+        {
+            Add(lines, $"{Attribute(parameter, "name")}: ", [parameter]);
+        }
+
         Add(lines, "Value: ", member.Elements("value"));
         Add(lines, "Returns: ", member.Elements("returns"));
         foreach (var exception in member.Elements("exception")) Add(lines, $"Throws {Reference(exception)}: ", [exception]);
@@ -28,8 +31,7 @@ internal static partial class DocumentationProse
         {
             var text = new StringBuilder();
             Append(text, element);
-            var prose = Spaces().Replace(text.ToString(), " ").Trim();
-            if (prose.Length > 0) lines.Add(label + prose);
+            if (OnOneLine(text) is { Length: > 0 } prose) lines.Add(label + prose);
         }
     }
 
@@ -71,10 +73,24 @@ internal static partial class DocumentationProse
     }
 
     private static string Reference(XElement element) =>
-        element.Attribute("cref") is { } reference ? DocumentationName.Reference(reference.Value) : Attribute(element, "langword") + Attribute(element, "href");
+        element.Attribute("cref") is { } reference
+            ? DocumentationName.Reference(reference.Value)
+            : Attribute(element, "langword") + Attribute(element, "href");
 
     private static string Attribute(XElement element, string name) => element.Attribute(name)?.Value ?? "";
 
-    [GeneratedRegex(@"\s+")]
-    private static partial Regex Spaces();
+    // white space of any length becomes one space, none at the ends
+    private static string OnOneLine(StringBuilder text)
+    {
+        var kept = 0;
+
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (!char.IsWhiteSpace(text[i])) text[kept++] = text[i];
+            else if (kept > 0 && text[kept - 1] != ' ') text[kept++] = ' ';
+        }
+
+        if (kept > 0 && text[kept - 1] == ' ') kept--;
+        return text.ToString(0, kept);
+    }
 }

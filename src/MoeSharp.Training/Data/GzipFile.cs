@@ -30,7 +30,8 @@ internal static class GzipFile
         throw Damaged(path, null);
     }
 
-    private static MoeException Damaged(string path, Exception? cause) => new($"{path} is a damaged gzip file: it is cut short or was changed.", cause);
+    private static MoeException Damaged(string path, Exception? cause) =>
+        new($"{path} is a damaged gzip file: it is cut short or was changed.", cause);
 
     private static byte[] Compress(byte[] bytes)
     {

@@ -21,7 +21,10 @@ internal sealed record HeldOutSplit(IReadOnlyList<HashedText> HeldOut, IReadOnly
         var texts = OrderedParallel.Select(documents, document => Hash(document.Text), cancellation)
             .Where(text => text.Text.Length > 0).DistinctBy(text => Convert.ToHexString(text.Hash)).ToList();
         if (texts.Count == 1) texts = [.. DocumentPieces.Of(texts[0].Text).Select((piece, number) => Hash(piece, number))];
-        if (texts.Count < 2) throw new MoeException("There is too little text: a part must be held out and a part must stay to train on. Give more data.");
+        if (texts.Count < 2)
+        {
+            throw new MoeException("There is too little text: a part must be held out and a part must stay to train on. Give more data.");
+        }
 
         texts.Sort(static (a, b) => a.Hash.AsSpan().SequenceCompareTo(b.Hash));
         var heldOut = Math.Clamp(texts.Count(text => Position(text.Hash) < share), 1, texts.Count - 1);

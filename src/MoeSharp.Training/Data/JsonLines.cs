@@ -18,7 +18,8 @@ internal static class JsonLines
             number++;
             if (line.IsWhiteSpace()) continue;
 
-            var content = Text(line, out var fault) ?? throw new MoeException($"{path}, line {number}: {fault}. Expected an object with the text as \"text\".");
+            var content = Text(line, out var fault)
+                ?? throw new MoeException($"{path}, line {number}: {fault}. Expected an object with the text as \"text\".");
             if (!string.IsNullOrWhiteSpace(content)) documents.Add(new($"{path}:{number}", content));
         }
 

@@ -23,7 +23,8 @@ internal static class SdkDocumentation
             .Select(host => host.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? host.FullName)
             .Select(host => Path.GetDirectoryName(host));
 
-        return hosts.Prepend(Environment.GetEnvironmentVariable("DOTNET_ROOT")).Prepend(running).OfType<string>().Where(root => root.Length > 0).Distinct();
+        string?[] first = [running, Environment.GetEnvironmentVariable("DOTNET_ROOT")];
+        return first.Concat(hosts).OfType<string>().Where(root => root.Length > 0).Distinct();
     }
 
     /// <summary>The documentation files of the first SDK that has some: of each reference pack the newest version, its newest framework.</summary>
@@ -34,7 +35,8 @@ internal static class SdkDocumentation
         var files = searched.Select(FilesOf).FirstOrDefault(found => found.Count > 0);
 
         return files ?? throw new MoeException(
-            $"No .NET documentation was found: looked for packs/*.Ref/*/ref/net*/*.xml in {string.Join(", ", searched)}. Install the .NET SDK, or name other text with --data.");
+            $"No .NET documentation was found: looked for packs/*.Ref/*/ref/net*/*.xml in {string.Join(", ", searched)}. "
+            + "Install the .NET SDK, or name other text with --data.");
     }
 
     /// <summary>The documents, a type each.</summary>
@@ -56,7 +58,8 @@ internal static class SdkDocumentation
         [
             .. packs.EnumerateDirectories("*.Ref").OrderBy(pack => pack.Name, StringComparer.Ordinal)
                 .Select(pack => pack.EnumerateDirectories().MaxBy(version => VersionOf(version.Name)))
-                .Select(version => version?.EnumerateDirectories("ref").FirstOrDefault()?.EnumerateDirectories("net*").MaxBy(framework => VersionOf(framework.Name[3..])))
+                .Select(version => version?.EnumerateDirectories("ref").FirstOrDefault())
+                .Select(reference => reference?.EnumerateDirectories("net*").MaxBy(framework => VersionOf(framework.Name[3..])))
                 .SelectMany(framework => framework?.EnumerateFiles("*.xml") ?? [])
                 .OrderBy(file => file.FullName, StringComparer.Ordinal)
                 .Select(file => file.FullName),
@@ -100,7 +103,9 @@ internal static class SdkDocumentation
             if (id[0] == 'T') typeParameters[type] = own;
 
             var body = DocumentationProse.Body(element);
-            if (body.Length > 0) yield return new(type, DocumentationName.Readable(id, typeParameters.GetValueOrDefault(type, []), id[0] == 'M' ? own : []), body);
+            if (body.Length == 0) continue;
+
+            yield return new(type, DocumentationName.Readable(id, typeParameters.GetValueOrDefault(type, []), id[0] == 'M' ? own : []), body);
         }
     }
 

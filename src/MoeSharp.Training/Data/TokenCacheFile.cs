@@ -24,17 +24,12 @@ internal sealed class TokenCacheFile : IDisposable
     /// <summary>Opens a file; null when it is missing, damaged, or made of something else: then it must be made anew.</summary>
     public static TokenCacheFile? TryOpen(string path, byte[] key)
     {
-        if (!File.Exists(path)) return null;
+        if (OpenFile(path) is not { } stream) return null;
 
-        // others may replace the file while it is mapped
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         var start = new byte[TokenCacheHeader.Size];
         var header = TokenCacheHeader.Parse(start.AsSpan(0, stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)));
 
-        if (header is not null && header.Key.AsSpan().SequenceEqual(key) && header.FileLength == stream.Length && SHA256.HashData(stream).AsSpan().SequenceEqual(header.Checksum))
-        {
-            return new(stream, header);
-        }
+        if (header is not null && header.Key.AsSpan().SequenceEqual(key) && IsWhole(stream, header)) return new(stream, header);
 
         stream.Dispose();
         return null;
@@ -50,7 +45,9 @@ internal sealed class TokenCacheFile : IDisposable
         stream.Position = TokenCacheHeader.Size;
         foreach (var ids in encoder.Encode(split))
         {
-            var bytes = encoder.TokenWidth == sizeof(int) ? MemoryMarshal.AsBytes(ids.AsSpan()) : MemoryMarshal.AsBytes(Array.ConvertAll(ids, id => (ushort)id).AsSpan());
+            var bytes = encoder.TokenWidth == sizeof(int)
+                ? MemoryMarshal.AsBytes(ids.AsSpan())
+                : MemoryMarshal.AsBytes(Array.ConvertAll(ids, id => (ushort)id).AsSpan());
             hash.AppendData(bytes);
             stream.Write(bytes);
             counts[text++ < split.HeldOut.Count ? 0 : 1] += ids.Length;
@@ -84,11 +81,29 @@ internal sealed class TokenCacheFile : IDisposable
         _map.Dispose();
     }
 
+    // the stream stands behind the header
+    private static bool IsWhole(FileStream stream, TokenCacheHeader header) =>
+        header.FileLength == stream.Length && SHA256.HashData(stream).AsSpan().SequenceEqual(header.Checksum);
+
+    private static FileStream? OpenFile(string path)
+    {
+        try
+        {
+            // others may replace the file while it is mapped
+            return new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     private void Read<T>(long first, Span<long> destination, Func<T, long> widen)
         where T : unmanaged
     {
         var tokens = ArrayPool<T>.Shared.Rent(destination.Length);
-        _view.SafeMemoryMappedViewHandle.ReadSpan((ulong)(TokenCacheHeader.Size + first * Header.TokenWidth), tokens.AsSpan(0, destination.Length));
+        var offset = (ulong)(TokenCacheHeader.Size + first * Header.TokenWidth);
+        _view.SafeMemoryMappedViewHandle.ReadSpan(offset, tokens.AsSpan(0, destination.Length));
         for (var i = 0; i < destination.Length; i++) destination[i] = widen(tokens[i]);
 
         ArrayPool<T>.Shared.Return(tokens);

@@ -55,7 +55,9 @@ public sealed class TokenCorpus : IDisposable
     /// <param name="cacheFolder">Where the file is kept, such as <see cref="DefaultCacheFolder"/>; made when missing.</param>
     /// <param name="progress">Receives the share that is done, 0 to 1.</param>
     /// <param name="cancellation">Stops the work; nothing half-written stays.</param>
-    /// <exception cref="MoeException">There is too little text for two sides, the tokenizer has no end-of-text token, or the folder cannot be written.</exception>
+    /// <exception cref="MoeException">
+    /// There is too little text for two sides, the tokenizer has no end-of-text token, or the folder cannot be written.
+    /// </exception>
     public static TokenCorpus Open(
         IReadOnlyList<TextDocument> documents,
         ByteLevelTokenizer tokenizer,
@@ -68,7 +70,8 @@ public sealed class TokenCorpus : IDisposable
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentException.ThrowIfNullOrEmpty(cacheFolder);
         if (heldOutShare is not (> 0 and < 1)) throw new MoeException($"The held-out share is {heldOutShare}; it must be above 0 and below 1.");
-        var endOfText = tokenizer.EndOfTextId ?? throw new MoeException("The tokenizer has no end-of-text token: name one as eos_token in its tokenizer_config.json.");
+        var endOfText = tokenizer.EndOfTextId
+            ?? throw new MoeException("The tokenizer has no end-of-text token: name one as eos_token in its tokenizer_config.json.");
 
         var split = HeldOutSplit.Of(documents, heldOutShare, cancellation);
         var key = Key(split, tokenizer, heldOutShare);
@@ -86,7 +89,8 @@ public sealed class TokenCorpus : IDisposable
     private static byte[] Key(HeldOutSplit split, ByteLevelTokenizer tokenizer, double share)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{TokenCacheHeader.Version} {tokenizer.Fingerprint} {tokenizer.EndOfTextId} {share:R} {split.HeldOut.Count} "));
+        var parameters = $"{TokenCacheHeader.Version} {tokenizer.Fingerprint} {tokenizer.EndOfTextId} {share:R} {split.HeldOut.Count} ";
+        hash.AppendData(Encoding.UTF8.GetBytes(parameters));
         foreach (var text in split.HeldOut.Concat(split.Train)) hash.AppendData(text.Hash);
 
         return hash.GetHashAndReset();
@@ -101,10 +105,12 @@ public sealed class TokenCorpus : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new MoeException($"The tokens cannot be kept in {path}: {error.Message} Name another folder in the environment variable MOESHARP_CACHE.", error);
+            throw new MoeException(
+                $"The tokens cannot be kept in {path}: {error.Message} Name another folder in the environment variable MOESHARP_CACHE.", error);
         }
 
-        return TokenCacheFile.TryOpen(path, key) ?? throw new MoeException($"The tokens just written to {path} cannot be read back: the disk may be failing.");
+        return TokenCacheFile.TryOpen(path, key)
+            ?? throw new MoeException($"The tokens just written to {path} cannot be read back: the disk may be failing.");
     }
 
     private static double GzipBitsPerByte(IReadOnlyList<HashedText> texts)

@@ -18,10 +18,14 @@ public sealed record BpeTrainerOptions
     {
         if (VocabularySize < 257)
         {
-            throw new MoeException($"The vocabulary size is {VocabularySize}; byte-level BPE needs 257 or more: 256 bytes and the end-of-text token.");
+            throw new MoeException(
+                $"The vocabulary size is {VocabularySize}; byte-level BPE needs 257 or more: 256 bytes and the end-of-text token.");
         }
 
         if (MinimumFrequency < 1) throw new MoeException($"The minimum frequency is {MinimumFrequency}; it must be 1 or more.");
-        if (EndOfText.Length < 2) throw new MoeException($"The end-of-text token is '{EndOfText}'; it must have two characters or more, as no single one is free.");
+        if (EndOfText.Length < 2)
+        {
+            throw new MoeException($"The end-of-text token is '{EndOfText}'; it must have two characters or more, as no single one is free.");
+        }
     }
 }

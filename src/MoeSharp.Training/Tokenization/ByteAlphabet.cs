@@ -34,7 +34,7 @@ internal static class ByteAlphabet
         return encoded;
     }
 
-    /// <summary>The bytes that a token stands for; a token with any other character (an added token with a space in it) stands for its own UTF-8.</summary>
+    /// <summary>The bytes that a token stands for; one with any other character (an added token with a space) is its own UTF-8.</summary>
     public static byte[] Decode(string token)
     {
         var bytes = new byte[token.Length];

@@ -22,7 +22,7 @@ public sealed class ByteLevelTokenizer
 
     private readonly byte[] _json;
     private readonly TokenizerConfig _config;
-    private readonly TextNormalizer? _normalizer;
+    private readonly bool _composes;
     private readonly AddedTokenSplitter _beforeNormalizing;
     private readonly AddedTokenSplitter _afterNormalizing;
     private readonly Dictionary<int, byte[]> _bytes;
@@ -34,7 +34,7 @@ public sealed class ByteLevelTokenizer
         _json = json;
         _config = config;
         _words = new(model);
-        _normalizer = model.Normalization is { } form ? new(form) : null;
+        _composes = model.Composes;
 
         var added = model.AddedTokens.Select(token => token with { Id = model.Vocabulary.GetValueOrDefault(token.Content, token.Id) }).ToList();
         _beforeNormalizing = new(added.Where(token => !token.IsNormalized));
@@ -62,7 +62,9 @@ public sealed class ByteLevelTokenizer
 
     /// <summary>Reads a tokenizer.</summary>
     /// <param name="fileOrFolder">A tokenizer.json of any name, or the folder of a model; a tokenizer_config.json beside it is read too.</param>
-    /// <exception cref="MoeException">There is no such file, or it holds no byte-level BPE tokenizer that can be encoded with exactly; the message names the field.</exception>
+    /// <exception cref="MoeException">
+    /// There is no such file, or it holds no byte-level BPE tokenizer that can be encoded with exactly; the message names the field.
+    /// </exception>
     public static ByteLevelTokenizer Load(string fileOrFolder)
     {
         ArgumentException.ThrowIfNullOrEmpty(fileOrFolder);
@@ -94,7 +96,10 @@ public sealed class ByteLevelTokenizer
         }
     }
 
-    /// <summary>Writes tokenizer.json and tokenizer_config.json, which <c>transformers.PreTrainedTokenizerFast</c> loads. A tokenizer that was read is written as it was.</summary>
+    /// <summary>
+    /// Writes tokenizer.json and tokenizer_config.json, which <c>transformers.PreTrainedTokenizerFast</c> loads. A tokenizer that was read is
+    /// written as it was.
+    /// </summary>
     /// <param name="folder">Where; made when missing.</param>
     public void Save(string folder)
     {
@@ -122,7 +127,10 @@ public sealed class ByteLevelTokenizer
         return [.. ids];
     }
 
-    /// <summary>The text of the ids. Special tokens appear as they are written; ids outside the vocabulary are left out; bytes that are no UTF-8 become U+FFFD.</summary>
+    /// <summary>
+    /// The text of the ids. Special tokens appear as they are written; ids outside the vocabulary are left out; bytes that are no UTF-8
+    /// become U+FFFD.
+    /// </summary>
     public string Decode(IEnumerable<int> ids)
     {
         ArgumentNullException.ThrowIfNull(ids);
@@ -147,5 +155,5 @@ public sealed class ByteLevelTokenizer
         }
     }
 
-    private string Normalized(string text) => _normalizer?.Apply(text) ?? text;
+    private string Normalized(string text) => _composes ? CanonicalComposition.Apply(text) : text;
 }

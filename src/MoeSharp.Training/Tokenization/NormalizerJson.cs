@@ -1,23 +1,21 @@
-using System.Text;
 using System.Text.Json;
 
 namespace MoeSharp.Training;
 
-/// <summary>Reads the <c>normalizer</c> of tokenizer.json: none, or one of Unicode's normal forms.</summary>
+/// <summary>Reads the <c>normalizer</c> of tokenizer.json: none, or Unicode's normal form C.</summary>
 internal static class NormalizerJson
 {
-    public static NormalizationForm? Read(TokenizerFields fields, JsonElement root)
+    /// <summary>Whether text is brought to normal form C before it is tokenized.</summary>
+    public static bool IsComposing(TokenizerFields fields, JsonElement root)
     {
-        var types = TokenizerFields.Sequence(root, "normalizer", "normalizers").Select(part => TokenizerFields.Text(part, "type")).ToList();
+        var parts = TokenizerFields.Sequence(root, "normalizer", "normalizers");
+        var types = parts.Select(part => TokenizerFields.Text(part, "type")).Distinct().ToList();
 
         return types switch
         {
-            [] => null,
-            ["NFC"] => NormalizationForm.FormC,
-            ["NFD"] => NormalizationForm.FormD,
-            ["NFKC"] => NormalizationForm.FormKC,
-            ["NFKD"] => NormalizationForm.FormKD,
-            _ => throw fields.Unsupported("normalizer.type", string.Join(", ", types), "null, NFC, NFD, NFKC or NFKD"),
+            [] => false,
+            ["NFC"] => true,
+            _ => throw fields.Unsupported("normalizer.type", string.Join(", ", types), "null or NFC"),
         };
     }
 }

@@ -5,7 +5,7 @@ namespace MoeSharp.Training;
 /// <summary>Two neighbouring tokens.</summary>
 internal readonly record struct TokenPair(int Left, int Right);
 
-/// <summary>A pair that may be merged, its count when it was queued, and the words where that made it appear.</summary>
+/// <summary>A pair that may be merged, and the words in which it had appeared when it was queued.</summary>
 internal sealed record MergeCandidate(TokenPair Pair, List<int> Words);
 
 /// <summary>

@@ -11,10 +11,8 @@ internal static class PreTokenizerJson
     public static (WordSplitter Splitter, bool AddsPrefixSpace) Read(TokenizerFields fields, JsonElement root)
     {
         var parts = TokenizerFields.Sequence(root, "pre_tokenizer", "pretokenizers").ToList();
-        if (parts.Count == 0 || TokenizerFields.Text(parts[^1], "type") != "ByteLevel")
-        {
-            throw fields.Unsupported("pre_tokenizer", parts.Count == 0 ? null : TokenizerFields.Text(parts[^1], "type"), "ByteLevel, alone or last in a Sequence");
-        }
+        var last = parts.Count == 0 ? null : TokenizerFields.Text(parts[^1], "type");
+        if (last != "ByteLevel") throw fields.Unsupported("pre_tokenizer", last, "ByteLevel, alone or last in a Sequence");
 
         var addsPrefixSpace = TokenizerFields.Flag(parts[^1], "add_prefix_space", whenMissing: true);
         if (addsPrefixSpace && parts.Count > 1)
@@ -40,7 +38,7 @@ internal static class PreTokenizerJson
         var isInverted = TokenizerFields.Flag(part, "invert");
         if ((behavior, isInverted) is not (("Isolated", false) or ("Removed", true)))
         {
-            throw fields.Unsupported("pre_tokenizer.behavior", $"{behavior} with invert = {(isInverted ? "true" : "false")}", "Isolated, not inverted");
+            throw fields.Unsupported("pre_tokenizer.behavior", isInverted ? $"{behavior}, inverted" : behavior, "Isolated, not inverted");
         }
 
         var (pattern, isLiteral) = Pattern(part.GetProperty("pattern"));

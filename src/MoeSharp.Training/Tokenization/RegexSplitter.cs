@@ -64,7 +64,10 @@ internal sealed class RegexSplitter : WordSplitter
         var characters = new char[text.Length];
         var positions = new int[text.Length + 1];
         var count = Project(text, characters, positions);
-        Split(characters.AsSpan(0, count), words, (start, length) => new(positions[start] + offset, positions[start + length] - positions[start]));
+        Split(
+            characters.AsSpan(0, count),
+            words,
+            (start, length) => new(positions[start] + offset, positions[start + length] - positions[start]));
     }
 
     private void Split(ReadOnlySpan<char> text, List<Word> words, Func<int, int, Word> wordAt)
@@ -91,7 +94,7 @@ internal sealed class RegexSplitter : WordSplitter
         {
             positions[count] = i;
             var unit = text[i];
-            if (char.IsHighSurrogate(unit) && i + 1 < text.Length) unit = StandIns[CharUnicodeInfo.GetUnicodeCategory(char.ConvertToUtf32(unit, text[++i]))];
+            if (char.IsHighSurrogate(unit)) unit = StandIns[CharUnicodeInfo.GetUnicodeCategory(char.ConvertToUtf32(unit, text[++i]))];
 
             // upstream's (?i:'s) takes the long s too, .NET's does not
             characters[count++] = _foldsLongS && unit == 'ſ' ? 's' : unit;

@@ -19,12 +19,16 @@ internal sealed class TokenizerFields(string file)
         parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     public static bool Flag(JsonElement parent, string name, bool whenMissing = false) =>
-        parent.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : whenMissing;
+        parent.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : whenMissing;
 
     /// <summary>The parts of a component: those of a <c>Sequence</c>, nested ones too, or the component alone; none when it is null.</summary>
     public static IEnumerable<JsonElement> Sequence(JsonElement root, string component, string parts) =>
         root.TryGetProperty(component, out var value) && value.ValueKind == JsonValueKind.Object ? Flatten(value, parts) : [];
 
     private static IEnumerable<JsonElement> Flatten(JsonElement component, string parts) =>
-        Text(component, "type") == "Sequence" ? component.GetProperty(parts).EnumerateArray().SelectMany(part => Flatten(part, parts)) : [component];
+        Text(component, "type") == "Sequence"
+            ? component.GetProperty(parts).EnumerateArray().SelectMany(part => Flatten(part, parts))
+            : [component];
 }

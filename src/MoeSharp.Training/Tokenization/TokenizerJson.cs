@@ -16,7 +16,7 @@ internal static class TokenizerJson
             using var document = JsonDocument.Parse(WithoutMark(json));
             return new Reader(file).Read(document.RootElement);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new MoeException($"{file} is not a tokenizer.json of Hugging Face tokenizers: {error.Message}", error);
         }
@@ -42,7 +42,7 @@ internal static class TokenizerJson
                 AddedTokens = AddedTokens(root),
                 Splitter = splitting.Splitter,
                 AddsPrefixSpace = splitting.AddsPrefixSpace,
-                Normalization = NormalizerJson.Read(fields, root),
+                Composes = NormalizerJson.IsComposing(fields, root),
                 IgnoresMerges = TokenizerFields.Flag(model, "ignore_merges"),
                 UnknownToken = TokenizerFields.Text(model, "unk_token") is { } unknown && vocabulary.ContainsKey(unknown) ? unknown : null,
                 FusesUnknown = TokenizerFields.Flag(model, "fuse_unk"),
@@ -72,7 +72,8 @@ internal static class TokenizerJson
             var decoders = TokenizerFields.Sequence(root, "decoder", "decoders").ToList();
             if (decoders is [var only] && TokenizerFields.Text(only, "type") == "ByteLevel") return;
 
-            throw fields.Unsupported("decoder.type", string.Join(", ", decoders.Select(decoder => TokenizerFields.Text(decoder, "type"))), "ByteLevel");
+            var types = string.Join(", ", decoders.Select(decoder => TokenizerFields.Text(decoder, "type")));
+            throw fields.Unsupported("decoder.type", types, "ByteLevel");
         }
 
         private List<(string Left, string Right)> Merges(JsonElement merges, Dictionary<string, int> vocabulary)
@@ -85,7 +86,8 @@ internal static class TokenizerJson
                 var pair = Pair(merge, rank);
                 foreach (var token in (string[])[pair.Left, pair.Right, pair.Left + pair.Right])
                 {
-                    if (!vocabulary.ContainsKey(token)) throw new MoeException($"{file}: model.merges[{rank}] needs the token '{token}', which model.vocab lacks.");
+                    if (vocabulary.ContainsKey(token)) continue;
+                    throw new MoeException($"{file}: model.merges[{rank}] needs the token '{token}', which model.vocab lacks.");
                 }
 
                 ranks[pair] = rank++;            // a pair listed twice has its later rank

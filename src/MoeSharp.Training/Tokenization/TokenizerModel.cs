@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace MoeSharp.Training;
 
 /// <summary>What tokenizer.json says, as far as it decides ids and text.</summary>
@@ -14,8 +12,8 @@ internal sealed record TokenizerModel
 
     public required WordSplitter Splitter { get; init; }
 
-    /// <summary>The normal form that text is brought to first; null for none.</summary>
-    public NormalizationForm? Normalization { get; init; }
+    /// <summary>Whether text is brought to Unicode's normal form C first.</summary>
+    public bool Composes { get; init; }
 
     /// <summary>Whether a space is put in front of a text that does not start with one.</summary>
     public bool AddsPrefixSpace { get; init; }

@@ -9,7 +9,8 @@ internal static class WordCounter
     private const int PieceLength = 1 << 19;
 
     /// <summary>The distinct words in ordinal order, with how often each occurs: the same for any number of threads.</summary>
-    public static IReadOnlyList<KeyValuePair<string, long>> Count(IEnumerable<string> texts, Action<long> charactersDone, CancellationToken cancellation)
+    public static IReadOnlyList<KeyValuePair<string, long>> Count(
+        IEnumerable<string> texts, Action<long> charactersDone, CancellationToken cancellation)
     {
         var finished = new ConcurrentBag<Dictionary<string, long>>();
         var options = new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount };

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.ML.Tokenizers;
 
 namespace MoeSharp.Training;
@@ -13,6 +14,10 @@ internal sealed class WordEncoding(TokenizerModel model)
         FuseUnknownTokens = model.FusesUnknown,
     });
 
+    private const int LongWord = 2048;
+
+    private readonly Lazy<LongWordMerger> _longWords = new(() => new(model));
+
     public WordSplitter Splitter => model.Splitter;
 
     public bool AddsPrefixSpace => model.AddsPrefixSpace;
@@ -21,6 +26,8 @@ internal sealed class WordEncoding(TokenizerModel model)
     public int[] Encode(ReadOnlySpan<char> word)
     {
         if (model.IgnoresMerges && model.Vocabulary.TryGetValue(ByteAlphabet.Encode(word), out var whole)) return [whole];
+
+        if (word.Length >= LongWord && _longWords.Value.Merge(Encoding.UTF8.GetBytes(word.ToArray())) is { } merged) return merged;
 
         return [.. _bpe.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false)];
     }

@@ -104,7 +104,10 @@ public sealed class TokenCorpusTests : IDisposable
         using (var corpus = Open(Documents, 0.2)) expected = Tokens(corpus.Train);
         var whole = File.ReadAllBytes(CacheFile());
 
-        foreach (var damaged in (byte[][])[[], whole[..100], whole[..^1], [.. whole, 0], Changed(whole, 3), Changed(whole, 50), Changed(whole, 120), Changed(whole, whole.Length / 2)])
+        byte[][] cut = [[], whole[..100], whole[..^1], [.. whole, 0]];
+        int[] changed = [3, 50, 120, whole.Length / 2];
+
+        foreach (var damaged in cut.Concat(changed.Select(at => Changed(whole, at))))
         {
             File.WriteAllBytes(CacheFile(), damaged);
 
@@ -146,7 +149,9 @@ public sealed class TokenCorpusTests : IDisposable
     [Fact]
     public void Open_LargeVocabulary_TakesFourBytesAToken()
     {
-        var json = File.ReadAllText(Fixtures.Path("tokenizer", "tokenizer.json")).Replace("\"id\": 0,", "\"id\": 70000,", StringComparison.Ordinal).Replace("\"<|endoftext|>\": 0,", "", StringComparison.Ordinal);
+        var json = File.ReadAllText(Fixtures.Path("tokenizer", "tokenizer.json"))
+            .Replace("\"id\": 0,", "\"id\": 70000,", StringComparison.Ordinal)
+            .Replace("\"<|endoftext|>\": 0,", "", StringComparison.Ordinal);
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("tokenizer.json"), json);
         var large = ByteLevelTokenizer.Load(folder.Path);

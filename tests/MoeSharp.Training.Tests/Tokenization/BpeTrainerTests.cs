@@ -1,4 +1,4 @@
-using System.Text;
+using CsCheck;
 using MoeSharp.TestKit;
 
 namespace MoeSharp.Training.Tests;
@@ -36,9 +36,13 @@ public sealed class BpeTrainerTests
     {
         var tokenizer = BpeTrainer.Train([text], new() { VocabularySize = 1000 });
 
-        var tokens = Enumerable.Range(257, tokenizer.VocabularySize - 257).Select(id => ByteAlphabet.Encode(Encoding.UTF8.GetString(tokenizer.TokenBytes(id))));
-        Assert.Equal(merges.Split(' ', StringSplitOptions.RemoveEmptyEntries), tokens);
+        Assert.Equal(merges.Split(' ', StringSplitOptions.RemoveEmptyEntries), Tokens(tokenizer));
     }
+
+    [Fact]
+    public void Train_AnyText_EqualsTheUpstreamAlgorithm() =>
+        Gen.OneOf(Gen.Char['a', 'c'], Gen.OneOf(Gen.Const('a'), Gen.Const(' '), Gen.Const('\n'), Gen.Const('é'))).Array[0, 300].Select(characters => new string(characters))
+            .Sample(text => NaiveBpeTrainer.Train(text, 400).SequenceEqual(Tokens(BpeTrainer.Train([text], new() { VocabularySize = 400 }))), iter: 300);
 
     [Fact]
     public void Train_LongText_IsCutForThreadsWithoutCuttingWords()
@@ -86,6 +90,9 @@ public sealed class BpeTrainerTests
 
         Assert.Equal(1, shares.Max());
     }
+
+    private static IEnumerable<string> Tokens(ByteLevelTokenizer tokenizer) =>
+        Enumerable.Range(257, tokenizer.VocabularySize - 257).Select(id => string.Concat(tokenizer.TokenBytes(id).ToArray().Select(ByteAlphabet.ToCharacter)));
 
     private sealed class Sink(List<double> shares) : IProgress<double>
     {

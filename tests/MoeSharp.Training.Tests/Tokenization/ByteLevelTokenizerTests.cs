@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using CsCheck;
 using MoeSharp.TestKit;
@@ -60,12 +61,33 @@ public sealed class ByteLevelTokenizerTests
         Assert.Equal(texts.Select(text => Reference.Encode(text).ToArray()), parallel);
     }
 
-    [Fact]
-    public void Encode_VeryLongWord_EqualsTheNaiveReference()
+    [Theory]
+    [InlineData("interesting", 900)]
+    [InlineData("a", 5000)]
+    [InlineData("théories", 400)]
+    [InlineData("日本語のテキスト", 300)]
+    public void Encode_VeryLongWord_EqualsTheNaiveReference(string part, int times)
     {
-        var text = string.Concat(Enumerable.Repeat("interesting", 900));
+        var text = string.Concat(Enumerable.Repeat(part, times));
 
         Assert.Equal(Reference.Encode(text), Tokenizer.Encode(text));
+    }
+
+    [Fact]
+    public void Merge_LongWords_EqualsMicrosoft()
+    {
+        var model = TokenizerJson.Read(TokenizerFile, File.ReadAllBytes(TokenizerFile));
+        var (merger, library) = (new LongWordMerger(model), new WordEncoding(model));
+
+        Gen.String[Gen.Char['a', 'h'], 1, 400].Sample(word => merger.Merge(Encoding.UTF8.GetBytes(word))!.SequenceEqual(library.Encode(word)), iter: 1000);
+    }
+
+    [Fact]
+    public void Encode_WordOfAMillionLetters_TakesNoQuadraticTime()
+    {
+        var text = string.Concat(Enumerable.Repeat("interesting", 100_000));
+
+        Assert.Equal(text, Tokenizer.Decode(Tokenizer.Encode(text)));
     }
 
     [Fact]
