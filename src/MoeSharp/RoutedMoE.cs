@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using TorchSharp.Utils;
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -81,12 +81,12 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         LayerInput.Check(hidden, tokenMask, routerInput, Gate.Weight);
 
         using var scope = NewDisposeScope();
-        var tokens = hidden.reshape(-1, Options.HiddenSize);                            // [T, D]
+        var tokens = hidden.reshape(-1, Options.HiddenSize);                                // [T, D]
 
-        var logits = Gate.call(routerInput?.reshape(-1, Options.HiddenSize) ?? tokens); // [T, E]
-        var plan = _router.call(logits);                                                // [T, K]
-        var combined = _compute.Compute(tokens, plan, Experts);                         // [T, D]
+        var (logits, plan) = Route(routerInput?.reshape(-1, Options.HiddenSize) ?? tokens); // [T, E], [T, K]
+        var combined = _compute.Compute(tokens, plan, Experts);                             // [T, D]
         var statistics = RoutingStatistics.Of(logits, plan, tokenMask?.flatten());
+        Telemetry.Count(statistics);
 
         return new MoeOutput(combined.reshape(hidden.shape).MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());
     }
@@ -99,7 +99,14 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         LayerInput.Check(hidden, null, null, Gate.Weight);
 
         using var scope = NewDisposeScope();
-        return _router.call(Gate.call(hidden.reshape(-1, Options.HiddenSize))).MoveToOuterDisposeScope();
+        return Route(hidden.reshape(-1, Options.HiddenSize)).Plan.MoveToOuterDisposeScope();
+    }
+
+    private (Tensor Logits, RoutingPlan Plan) Route(Tensor tokens)
+    {
+        using var _ = Telemetry.Step("route");
+        var logits = Gate.call(tokens);
+        return (logits, _router.call(logits));
     }
 
     /// <summary>

@@ -1,7 +1,5 @@
 using CsCheck;
-using TorchSharp;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace MoeSharp.Tests;
 

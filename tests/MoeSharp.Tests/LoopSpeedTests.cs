@@ -6,7 +6,7 @@ namespace MoeSharp.Tests;
 
 /// <summary>
 /// The loop backend against the loop that one writes by hand in TorchSharp, in turn, on the same parameters. Explicit, because it
-/// measures: run it with <c>--explicit only</c>.
+/// measures: run it with <c>-explicit only</c>.
 /// </summary>
 public sealed class LoopSpeedTests(ITestOutputHelper output)
 {
@@ -14,7 +14,6 @@ public sealed class LoopSpeedTests(ITestOutputHelper output)
     [InlineData(4096, 256, 384, 8, 2)]
     [InlineData(512, 1024, 1024, 16, 2)]
     [InlineData(1024, 256, 128, 64, 8)]
-    [InlineData(512, 64, 48, 4, 2)]
     public void LoopExperts_AgainstTheLoopByHand_IsAtLeastAsFast(int tokens, int hiddenSize, int intermediateSize, int expertCount, int topK)
     {
         using var scope = NewDisposeScope();
@@ -32,8 +31,8 @@ public sealed class LoopSpeedTests(ITestOutputHelper output)
         double both = MedianRatio(() => Backward(layer, hidden, layer.call(hidden).Hidden), () => Backward(layer, hidden, ByHand(layer, hidden, topK)));
 
         output.WriteLine($"T={tokens} D={hiddenSize} H={intermediateSize} E={expertCount} K={topK}: ours / by hand: forward {forward:f3}, forward and backward {both:f3}");
-        Assert.True(forward <= 1.03, $"forward takes {forward:f3} of the time by hand");
-        Assert.True(both <= 1.0, $"forward and backward take {both:f3} of the time by hand");
+        Assert.True(forward <= 1, $"forward takes {forward:f3} of the time by hand");
+        Assert.True(both <= 1, $"forward and backward take {both:f3} of the time by hand");
     }
 
     private static void Backward(RoutedMoE layer, Tensor hidden, Tensor result)
@@ -66,21 +65,14 @@ public sealed class LoopSpeedTests(ITestOutputHelper output)
         return result.MoveToOuterDisposeScope();
     }
 
-    private double MedianRatio(Action ours, Action theirs)
+    // in turn, so that whatever else the machine does meets both; the median of the ratios of neighbours
+    private static double MedianRatio(Action ours, Action theirs)
     {
-        var ratios = new List<double>();
-        var (sumOurs, sumTheirs) = (new List<double>(), new List<double>());
-        for (int round = 0; round < 11; round++)
-        {
-            double mine = Time(ours);
-            double other = Time(theirs);
-            if (round < 2) continue;
-            ratios.Add(mine / other);
-            sumOurs.Add(mine); sumTheirs.Add(other);
-        }
+        const int Warmup = 2, Rounds = 11;
+        for (int round = 0; round < Warmup; round++) _ = Time(ours) + Time(theirs);
 
-        output.WriteLine($"   ours {sumOurs.Order().ElementAt(4):f2} ms, by hand {sumTheirs.Order().ElementAt(4):f2} ms");
-        return ratios.Order().ElementAt(ratios.Count / 2);
+        double[] ratios = [.. Enumerable.Range(0, Rounds).Select(_ => Time(ours) / Time(theirs))];
+        return ratios.Order().ElementAt(Rounds / 2);
     }
 
     private static double Time(Action action)

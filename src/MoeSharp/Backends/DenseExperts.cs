@@ -11,6 +11,7 @@ internal sealed class DenseExperts(Func<Tensor, Tensor, Tensor> activation, Weig
 
     public Tensor Compute(Tensor tokens, RoutingPlan plan, Experts experts)
     {
+        using var step = Telemetry.Step("experts");
         using var scope = NewDisposeScope();
         var type = tokens.dtype;
         var none = zeros(plan.TokenCount, plan.Counts.Count, float32, tokens.device);
