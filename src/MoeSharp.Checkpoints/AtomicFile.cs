@@ -47,6 +47,7 @@ public static class AtomicFile
     }
 
     private const string AsideSuffix = ".tmp";
+    private const int GuidLength = 32;
 
     private static string AsidePrefix(string target) =>
         Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}."); // never null: a full path that names a file
@@ -55,14 +56,16 @@ public static class AtomicFile
     private static void RemoveAbandoned(string target)
     {
         string prefix = AsidePrefix(target);
-        if (!Directory.Exists(Path.GetDirectoryName(prefix))) return;
+        string folder = Path.GetDirectoryName(prefix)!; // never null: the prefix is a name in a folder
+        if (!Directory.Exists(folder)) return;
 
-        foreach (string aside in Directory.EnumerateFiles(Path.GetDirectoryName(prefix)!, $"{Path.GetFileName(prefix)}*{AsideSuffix}"))
+        foreach (string aside in Directory.EnumerateFiles(folder, $"*{AsideSuffix}"))
         {
+            if (!aside.StartsWith(prefix, StringComparison.Ordinal) || aside.Length != prefix.Length + GuidLength + AsideSuffix.Length) continue;
+
             try
             {
-                using var lockHeld = new FileStream(aside, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
-                File.Delete(aside);
+                new FileStream(aside, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose).Dispose();
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

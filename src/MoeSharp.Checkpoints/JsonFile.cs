@@ -10,7 +10,11 @@ internal static class JsonFile
     public static JsonDocument Parse(string path, long maximumLength)
     {
         byte[] json = ReadBytes(path, maximumLength);
-        if (json.AsSpan().StartsWith("\uFEFF"u8)) throw new CheckpointException(path, "The file starts with a byte order mark, which JSON forbids. Save it as UTF-8 without one.");
+        if (json.AsSpan().StartsWith("\uFEFF"u8))
+        {
+            throw new CheckpointException(path,
+                "The file starts with a byte order mark, which JSON forbids. Save it as UTF-8 without one.");
+        }
 
         try
         {
@@ -33,7 +37,11 @@ internal static class JsonFile
         try
         {
             long length = new FileInfo(path).Length;
-            if (length > maximumLength) throw new CheckpointException(path, $"The file has {length} bytes; such a file is expected to have {maximumLength} at most.");
+            if (length > maximumLength)
+            {
+                throw new CheckpointException(path,
+                    $"The file has {length} bytes; such a file is expected to have {maximumLength} at most.");
+            }
 
             return File.ReadAllBytes(path);
         }

@@ -15,7 +15,8 @@ public sealed class ModelFolder : IDisposable
 
     private readonly Dictionary<string, SafetensorsFile> _fileOf;
 
-    internal ModelFolder(string folder, IReadOnlyList<SafetensorsFile> files, Dictionary<string, SafetensorsFile> fileOf, IReadOnlyList<string> warnings)
+    internal ModelFolder(
+        string folder, IReadOnlyList<SafetensorsFile> files, Dictionary<string, SafetensorsFile> fileOf, IReadOnlyList<string> warnings)
     {
         _fileOf = fileOf;
         Folder = folder;
@@ -47,7 +48,9 @@ public sealed class ModelFolder : IDisposable
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Opens the weights of a folder and checks all of their headers.</summary>
-    /// <exception cref="CheckpointException">There are no weights, or files and index are damaged or contradict each other; one message lists all faults.</exception>
+    /// <exception cref="CheckpointException">
+    /// There are no weights, or files and index are damaged or contradict each other; one message lists all faults.
+    /// </exception>
     public static ModelFolder Open(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -56,10 +59,9 @@ public sealed class ModelFolder : IDisposable
         if (File.Exists(Path.Combine(folder, SingleFileName))) return OpenSingle(folder);
         if (File.Exists(Path.Combine(folder, ShardIndex.FileName))) return new ShardedModelReader(folder).Open();
 
-        int strays = Directory.EnumerateFiles(folder, "*.safetensors").Count();
-        throw new CheckpointException(folder, strays == 0
-            ? $"The folder has no weights: neither {SingleFileName} nor {ShardIndex.FileName} is there."
-            : $"The folder has {strays} safetensors files but neither {SingleFileName} nor {ShardIndex.FileName}, which says what is where. Fetch the index too.");
+        throw new CheckpointException(folder, HasStrayFiles(folder)
+            ? $"The folder has safetensors files but neither {SingleFileName} nor {ShardIndex.FileName}, which says what is where. Fetch the index too."
+            : $"The folder has no weights: neither {SingleFileName} nor {ShardIndex.FileName} is there.");
     }
 
     /// <summary>The bytes of a tensor, as <see cref="SafetensorsFile.Bytes"/> gives them.</summary>
@@ -86,6 +88,18 @@ public sealed class ModelFolder : IDisposable
     public void Dispose()
     {
         foreach (var file in Files) file.Dispose();
+    }
+
+    private static bool HasStrayFiles(string folder)
+    {
+        try
+        {
+            return Directory.EnumerateFiles(folder, "*.safetensors").Any();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException(folder, $"The folder cannot be read: {e.Message}", e);
+        }
     }
 
     private static ModelFolder OpenSingle(string folder)

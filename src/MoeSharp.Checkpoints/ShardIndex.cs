@@ -36,7 +36,10 @@ internal sealed class ShardIndex
         var weightMap = new List<KeyValuePair<string, string>>();
         foreach (var entry in map.EnumerateObject())
         {
-            if (entry.Value.ValueKind != JsonValueKind.String) throw new CheckpointException(path, $"'weight_map' gives no file name for {TensorName.Quote(entry.Name)}.");
+            if (entry.Value.ValueKind != JsonValueKind.String)
+            {
+                throw new CheckpointException(path, $"'weight_map' gives no file name for {TensorName.Quote(entry.Name)}.");
+            }
             weightMap.Add(new(entry.Name, entry.Value.GetString()!)); // a string is never null
         }
 

@@ -79,14 +79,21 @@ internal sealed class ShardedModelReader(string folder)
     {
         foreach (var (shard, file) in _shards)
         {
-            string[] unused = [.. file!.Tensors.Keys.Where(name => !_fileOf.TryGetValue(name, out var owner) || owner != file)]; // no null without a fault
-            if (unused.Length > 0) _warnings.Add($"{shard} has {unused.Length} tensors that the index does not take from it, such as {TensorName.Quote(unused[0])}; they are not used.");
+            string[] unused = [.. file!.Tensors.Keys.Where(name => _fileOf.GetValueOrDefault(name) != file)]; // no null without a fault
+            if (unused.Length > 0)
+            {
+                _warnings.Add(
+                    $"{shard} has tensors that the index does not take from it and that are not used: {unused.Length}, the first {TensorName.Quote(unused[0])}.");
+            }
         }
     }
 
     private void WarnOfTotalSize(long? announced)
     {
         long actual = _fileOf.Sum(entry => entry.Value.Tensors[entry.Key].ByteCount);
-        if (announced is { } size && size != actual) _warnings.Add($"{ShardIndex.FileName} gives a total_size of {size} bytes; its tensors have {actual}.");
+        if (announced is { } size && size != actual)
+        {
+            _warnings.Add($"{ShardIndex.FileName} gives a total_size of {size} bytes; its tensors have {actual}.");
+        }
     }
 }

@@ -92,7 +92,7 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Throws<CheckpointException>(() => model.Bytes("b"));
         Assert.Equal(
             [
-                "one.safetensors has 1 tensors that the index does not take from it, such as 'b'; they are not used.",
+                "one.safetensors has tensors that the index does not take from it and that are not used: 1, the first 'b'.",
                 "model.safetensors.index.json gives a total_size of 8 bytes; its tensors have 4.",
             ],
             model.Warnings);

@@ -41,6 +41,8 @@ internal static class TensorAssert
     /// <summary>The elements in row-major order.</summary>
     public static double[] Values(Tensor tensor)
     {
+        if (tensor.numel() == 0) return []; // TorchSharp's accessor refuses empty tensors
+
         using var scope = NewDisposeScope();
         return tensor.detach().to(float64).cpu().contiguous().data<double>().ToArray();
     }

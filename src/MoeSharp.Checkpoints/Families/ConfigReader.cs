@@ -27,7 +27,10 @@ internal sealed class ConfigReader
     public static T Read<T>(string file, Func<ConfigReader, T> read, out IReadOnlyList<string> warnings)
     {
         using var document = JsonFile.Parse(file, MaximumLength);
-        if (document.RootElement.ValueKind != JsonValueKind.Object) throw new CheckpointException(file, $"The config is {Shorten(document.RootElement)}; expected an object.");
+        if (document.RootElement.ValueKind != JsonValueKind.Object)
+        {
+            throw new CheckpointException(file, $"The config is {Shorten(document.RootElement)}; expected an object.");
+        }
 
         var reader = new ConfigReader(document.RootElement, "", [], []);
         reader.NoteRepeatedNames(document.RootElement, "");
@@ -102,7 +105,7 @@ internal sealed class ConfigReader
     public IReadOnlyList<int> Integers(string key)
     {
         if (Find(key) is not { } value) return [];
-        if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => IsInteger(item, out _))) return [.. value.EnumerateArray().Select(item => item.GetInt32())];
+        if (IsListOf(value, item => IsInteger(item, out _))) return [.. value.EnumerateArray().Select(item => item.GetInt32())];
 
         Mistyped(key, value, "a list of whole numbers");
         return [];
@@ -112,7 +115,7 @@ internal sealed class ConfigReader
     public IReadOnlyList<string> Texts(string key)
     {
         if (Find(key) is not { } value) return [];
-        if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)) return [.. value.EnumerateArray().Select(item => item.GetString()!)];
+        if (IsListOf(value, item => item.ValueKind == JsonValueKind.String)) return [.. value.EnumerateArray().Select(item => item.GetString()!)];
 
         Mistyped(key, value, "a list of texts");
         return [];
@@ -131,7 +134,10 @@ internal sealed class ConfigReader
     /// <summary>Notes a fault for a key whose value asks for something that this reader cannot do.</summary>
     public void Unsupported(bool isUnsupported, string key, string expected)
     {
-        if (isUnsupported) _faults.Add($"{_prefix}{key} is {Shorten(_object.GetProperty(key))}, which is not supported; expected {expected}.");
+        if (isUnsupported)
+        {
+            _faults.Add($"{_prefix}{key} is {Shorten(_object.GetProperty(key))}, which is not supported; expected {expected}.");
+        }
     }
 
     /// <summary>Notes a fault for every key that is none of <paramref name="known"/>.</summary>
@@ -144,7 +150,11 @@ internal sealed class ConfigReader
     }
 
     /// <summary>For messages: "key is 8", or "key is absent, which means 8".</summary>
-    public string Describe(string key, int value) => _object.TryGetProperty(key, out _) ? $"{_prefix}{key} is {value}" : $"{_prefix}{key} is absent, which means {value}";
+    public string Describe(string key, int value) =>
+        _object.TryGetProperty(key, out _) ? $"{_prefix}{key} is {value}" : $"{_prefix}{key} is absent, which means {value}";
+
+    private static bool IsListOf(JsonElement value, Func<JsonElement, bool> isItem) =>
+        value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(isItem);
 
     private static bool IsInteger(JsonElement value, out int number)
     {
@@ -152,7 +162,8 @@ internal sealed class ConfigReader
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out number);
     }
 
-    private void Mistyped(string key, JsonElement value, string expected) => _faults.Add($"{_prefix}{key} is {Shorten(value)}; expected {expected}.");
+    private void Mistyped(string key, JsonElement value, string expected) =>
+        _faults.Add($"{_prefix}{key} is {Shorten(value)}; expected {expected}.");
 
     private void NoteRepeatedNames(JsonElement element, string path)
     {

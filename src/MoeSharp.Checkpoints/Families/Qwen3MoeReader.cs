@@ -1,6 +1,9 @@
 namespace MoeSharp.Checkpoints;
 
-/// <summary>From the keys of a Qwen3-MoE config to <see cref="DecoderOptions"/>; upper limits are far above any model, so that a wrong size fails here and not in an allocation.</summary>
+/// <summary>
+/// From the keys of a Qwen3-MoE config to <see cref="DecoderOptions"/>. Upper limits are far above any model: a wrong size fails here
+/// and not in an allocation.
+/// </summary>
 internal static class Qwen3MoeReader
 {
     internal const int MaximumWidth = 1 << 20;
@@ -33,19 +36,24 @@ internal static class Qwen3MoeReader
 
     private static void CheckFamily(ConfigReader json)
     {
-        if (json.Find("model_type") is null) json.Fault(true, $"model_type is absent; expected \"{Qwen3MoeConfig.ModelType}\".");
-        else json.Unsupported(json.Text("model_type", Qwen3MoeConfig.ModelType) != Qwen3MoeConfig.ModelType, "model_type", $"\"{Qwen3MoeConfig.ModelType}\"");
+        const string Expected = Qwen3MoeConfig.ModelType;
+        json.Fault(json.Find("model_type") is null, $"model_type is absent; expected \"{Expected}\".");
+        json.Unsupported(json.Find("model_type") is not null && json.Text("model_type", Expected) != Expected, "model_type", $"\"{Expected}\"");
 
         var architectures = json.Texts("architectures");
-        json.Warn(architectures.Count > 0 && !architectures.Contains("Qwen3MoeForCausalLM"), $"architectures does not name Qwen3MoeForCausalLM; the model is read as one nevertheless.");
-        json.Warn(json.Find("auto_map") is not null, "auto_map asks for code of its own, which is never run; the model is read as an ordinary Qwen3-MoE.");
+        json.Warn(architectures.Count > 0 && !architectures.Contains("Qwen3MoeForCausalLM"),
+            "architectures does not name Qwen3MoeForCausalLM; the model is read as one nevertheless.");
+        json.Warn(json.Find("auto_map") is not null,
+            "auto_map asks for code of its own, which is never run; the model is read as an ordinary Qwen3-MoE.");
     }
 
     private static void RejectOtherMathematics(ConfigReader json)
     {
         json.Unsupported(json.Text("hidden_act", "silu") is not ("silu" or "swish"), "hidden_act", "\"silu\"");
-        json.Unsupported(json.Flag("use_sliding_window", false) && json.Find("sliding_window") is not null, "use_sliding_window", "false: every layer attends to all positions");
-        json.Unsupported(json.Texts("layer_types").Any(type => type != "full_attention"), "layer_types", "\"full_attention\" for every layer");
+        json.Unsupported(json.Flag("use_sliding_window", false) && json.Find("sliding_window") is not null,
+            "use_sliding_window", "false: every layer attends to all positions");
+        json.Unsupported(json.Texts("layer_types").Any(type => type != "full_attention"),
+            "layer_types", "\"full_attention\" for every layer");
         json.Unsupported(!json.Flag("is_causal", true), "is_causal", "true");
         json.Unsupported(json.Find("quantization_config") is not null, "quantization_config", "weights that are not quantized");
         json.Unsupported(IsFilled(json.Object("pruned_heads")), "pruned_heads", "none");
@@ -62,8 +70,10 @@ internal static class Qwen3MoeReader
         int heads = json.Integer("num_attention_heads", 32, 1, MaximumCount);
         int keyValueHeads = json.Integer("num_key_value_heads", 4, 1, MaximumCount);
         int headSize = json.OptionalInteger("head_dim", 1, MaximumCount) ?? hiddenSize / heads;
-        json.Fault(heads % keyValueHeads != 0, $"{json.Describe("num_key_value_heads", keyValueHeads)}, but it must divide the {heads} of num_attention_heads.");
-        json.Fault(headSize < 2 || headSize % 2 != 0, $"{json.Describe("head_dim", headSize)}; expected an even number, because rotary positions turn pairs.");
+        json.Fault(heads % keyValueHeads != 0,
+            $"{json.Describe("num_key_value_heads", keyValueHeads)}, but it must divide the {heads} of num_attention_heads.");
+        json.Fault(headSize < 2 || headSize % 2 != 0,
+            $"{json.Describe("head_dim", headSize)}; expected an even number, because rotary positions turn pairs.");
 
         return new AttentionOptions
         {
@@ -116,7 +126,8 @@ internal static class Qwen3MoeReader
         if (json.Find("num_local_experts") is null) return experts;
 
         int local = json.Integer("num_local_experts", 128, 1, MaximumCount);
-        json.Fault(json.Find("num_experts") is not null && local != experts, $"num_experts is {experts} but num_local_experts is {local}; they must agree.");
+        json.Fault(json.Find("num_experts") is not null && local != experts,
+            $"num_experts is {experts} but num_local_experts is {local}; they must agree.");
         return local;
     }
 

@@ -4,7 +4,10 @@ using System.Text.Json;
 
 namespace MoeSharp.Checkpoints;
 
-/// <summary>From <see cref="DecoderOptions"/> to the config of a Qwen3-MoE model, in the keys that published checkpoints and both transformers generations share.</summary>
+/// <summary>
+/// From <see cref="DecoderOptions"/> to the config of a Qwen3-MoE model, in the keys that published checkpoints and both transformers
+/// generations share.
+/// </summary>
 internal static class Qwen3MoeWriter
 {
     public static string Write(DecoderOptions options)
@@ -12,7 +15,8 @@ internal static class Qwen3MoeWriter
         CheckExpressible(options);
 
         using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true, IndentSize = 2, NewLine = "\n" })) Write(json, options);
+        var layout = new JsonWriterOptions { Indented = true, IndentSize = 2, NewLine = "\n" }; // json.dumps(indent=2)
+        using (var json = new Utf8JsonWriter(buffer, layout)) Write(json, options);
         return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length) + "\n";
     }
 
@@ -63,7 +67,8 @@ internal static class Qwen3MoeWriter
         json.WriteEndObject();
     }
 
-    private static IEnumerable<MoeOptions> SparseLayers(DecoderOptions options) => options.Layers.OfType<MlpOptions.Sparse>().Select(layer => layer.Moe);
+    private static IEnumerable<MoeOptions> SparseLayers(DecoderOptions options) =>
+        options.Layers.OfType<MlpOptions.Sparse>().Select(layer => layer.Moe);
 
     /// <summary>For a model without any MoE layer: the keys must be there, and valid.</summary>
     private static MoeOptions Unused(DecoderOptions options) => new()
@@ -81,7 +86,8 @@ internal static class Qwen3MoeWriter
     private static void CheckExpressible(DecoderOptions options)
     {
         var faults = new OptionFaults($"A {Qwen3MoeConfig.ModelType} config cannot say this: {nameof(DecoderOptions)}");
-        faults.When(options.Layers.OfType<MlpOptions.Dense>().Distinct().Count() > 1, "Layers have dense MLPs of different widths; the family has one.");
+        faults.When(options.Layers.OfType<MlpOptions.Dense>().Distinct().Count() > 1,
+            "Layers have dense MLPs of different widths; the family has one.");
         var kinds = SparseLayers(options).Select(moe => moe with { Backend = ExpertBackend.Auto }).Distinct().ToArray();
         faults.When(kinds.Length > 1, "Layers have MoEs of different options; the family has one for all.");
         foreach (var moe in kinds.Take(1)) CheckExpressible(faults, moe);
@@ -98,7 +104,8 @@ internal static class Qwen3MoeWriter
         faults.When(router.HasLogitBias, "Router.HasLogitBias is true; the family has none.");
         faults.When(router.HasPerExpertScale, "Router.HasPerExpertScale is true; the family has none.");
         faults.When(router.Scale != 1, FormattableString.Invariant($"Router.Scale is {router.Scale}; the family has 1."));
-        faults.When(router.RenormalizeEpsilon != 0, FormattableString.Invariant($"Router.RenormalizeEpsilon is {router.RenormalizeEpsilon}; the family has 0."));
+        faults.When(router.RenormalizeEpsilon != 0,
+            FormattableString.Invariant($"Router.RenormalizeEpsilon is {router.RenormalizeEpsilon}; the family has 0."));
         faults.When(moe.Experts.Activation != ExpertActivation.Silu, $"Experts.Activation is {moe.Experts.Activation}; the family has Silu.");
         faults.When(moe.Experts.Limit is not null, "Experts.Limit is set; the family has none.");
         faults.When(moe.Experts.HasBias, "Experts.HasBias is true; the family has none.");

@@ -22,7 +22,10 @@ internal sealed class ExactLengthStream(Stream inner, string tensor, long length
     public void CheckComplete()
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (_written != length) throw new InvalidOperationException($"Tensor '{tensor}' wrote {_written} bytes; its type and shape take {length}.");
+        if (_written != length)
+        {
+            throw new InvalidOperationException($"Tensor '{tensor}' wrote {_written} bytes; its type and shape take {length}.");
+        }
     }
 
     public override void Write(ReadOnlySpan<byte> buffer)

@@ -67,7 +67,10 @@ internal sealed unsafe class MappedFile : IDisposable
         while (!destination.IsEmpty)
         {
             int read = RandomAccess.Read(_handle, destination, offset);
-            if (read == 0) throw new CheckpointException(Path, $"The file ended at byte {offset} while it was in use: something truncated it.");
+            if (read == 0)
+            {
+                throw new CheckpointException(Path, $"The file ended at byte {offset} while it was in use: something truncated it.");
+            }
 
             destination = destination[read..];
             offset += read;

@@ -46,7 +46,10 @@ public sealed class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>The bytes of a tensor, little-endian and row-major, without copying; valid until the file is disposed. Not necessarily aligned.</summary>
+    /// <summary>
+    /// The bytes of a tensor, little-endian and row-major, without copying; valid until the file is disposed. They are not necessarily
+    /// aligned, and touching them after another process truncated the file ends this one: the price of a mapping. <see cref="Read"/> has neither trait.
+    /// </summary>
     /// <exception cref="CheckpointException">There is no tensor of this name.</exception>
     /// <exception cref="InvalidOperationException">The tensor has more bytes than a span can hold (2^31 - 1): use <see cref="Read"/>.</exception>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
@@ -55,7 +58,8 @@ public sealed class SafetensorsFile : IDisposable
         var tensor = Find(name);
         if (tensor.ByteCount > int.MaxValue)
         {
-            throw new InvalidOperationException($"Tensor '{name}' has {tensor.ByteCount} bytes, more than a span can hold: read it in parts with {nameof(Read)}.");
+            throw new InvalidOperationException(
+                $"Tensor '{name}' has {tensor.ByteCount} bytes, more than a span can hold: read it in parts with {nameof(Read)}.");
         }
 
         return _file.Bytes(tensor.Offset, (int)tensor.ByteCount);

@@ -38,7 +38,10 @@ internal sealed class SafetensorsHeader
     {
         long length = ReadLength(file);
         var json = file.Bytes(LengthBytes, (int)length);
-        if (!Utf8.IsValid(json)) throw new CheckpointException(file.Path, "The header is not UTF-8. This is no safetensors file, or it is damaged.");
+        if (!Utf8.IsValid(json))
+        {
+            throw new CheckpointException(file.Path, "The header is not UTF-8. This is no safetensors file, or it is damaged.");
+        }
 
         var parser = new SafetensorsHeaderParser(file.Path, json, dataStart: LengthBytes + length);
         parser.Parse();
@@ -50,18 +53,21 @@ internal sealed class SafetensorsHeader
     {
         if (file.Length < LengthBytes)
         {
-            throw new CheckpointException(file.Path, $"The file has {file.Length} bytes; a safetensors file starts with 8 bytes that give the length of its header.");
+            throw new CheckpointException(file.Path,
+                $"The file has {file.Length} bytes; a safetensors file starts with 8 bytes that give the length of its header.");
         }
 
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file.Bytes(0, LengthBytes));
         if (length > MaximumLength)
         {
-            throw new CheckpointException(file.Path, $"The first 8 bytes give a header of {length} bytes; the format allows {MaximumLength}. This is no safetensors file, or it is damaged.");
+            throw new CheckpointException(file.Path,
+                $"The first 8 bytes give a header of {length} bytes; the format allows {MaximumLength}. This is no safetensors file, or it is damaged.");
         }
 
         if ((long)length > file.Length - LengthBytes)
         {
-            throw new CheckpointException(file.Path, $"The header has {length} bytes but only {file.Length - LengthBytes} follow its length. The file is incomplete: fetch it again.");
+            throw new CheckpointException(file.Path,
+                $"The header has {length} bytes but only {file.Length - LengthBytes} follow its length. The file is incomplete: fetch it again.");
         }
 
         return (long)length;

@@ -81,7 +81,10 @@ internal ref struct SafetensorsHeaderParser
     {
         string name = _json.GetString()!; // a property name is never null
         if (TensorName.FindFault(name) is { } fault) throw Fault($"Tensor name {TensorName.Quote(name)} {fault}.");
-        if (Tensors.Count == SafetensorsHeader.MaximumTensors) throw Fault($"The header has more than {SafetensorsHeader.MaximumTensors} tensors, the limit of this reader.");
+        if (Tensors.Count == SafetensorsHeader.MaximumTensors)
+        {
+            throw Fault($"The header has more than {SafetensorsHeader.MaximumTensors} tensors, the limit of this reader.");
+        }
 
         Next();
         Expect(JsonTokenType.StartObject, "The entry of tensor", name);
@@ -96,10 +99,22 @@ internal ref struct SafetensorsHeaderParser
 
         while (Next() != JsonTokenType.EndObject)
         {
-            if (_json.ValueTextEquals("dtype"u8)) SetOnce(ref entry.Type, ReadType(name), name, "dtype");
-            else if (_json.ValueTextEquals("shape"u8)) SetOnce(ref entry.Shape, ReadIntegers(name, "'shape' of tensor", SafetensorsHeader.MaximumRank), name, "shape");
-            else if (_json.ValueTextEquals("data_offsets"u8)) SetOnce(ref entry.Offsets, ReadIntegers(name, "'data_offsets' of tensor", 2), name, "data_offsets");
-            else SkipField(name, ignored ??= []);
+            if (_json.ValueTextEquals("dtype"u8))
+            {
+                SetOnce(ref entry.Type, ReadType(name), name, "dtype");
+            }
+            else if (_json.ValueTextEquals("shape"u8))
+            {
+                SetOnce(ref entry.Shape, ReadIntegers(name, "'shape' of tensor", SafetensorsHeader.MaximumRank), name, "shape");
+            }
+            else if (_json.ValueTextEquals("data_offsets"u8))
+            {
+                SetOnce(ref entry.Offsets, ReadIntegers(name, "'data_offsets' of tensor", 2), name, "data_offsets");
+            }
+            else
+            {
+                SkipField(name, ignored ??= []);
+            }
         }
 
         return entry;
@@ -112,7 +127,9 @@ internal ref struct SafetensorsHeaderParser
         string text = _json.GetString()!; // a string is never null
         if (TensorTypes.TryParse(text, out var type)) return type;
 
-        throw Fault($"Tensor {TensorName.Quote(name)} has dtype {TensorName.Quote(text)}; known are {string.Join(", ", TensorTypes.All.Select(known => known.FileName()))}.");
+        throw Fault(
+            $"Tensor {TensorName.Quote(name)} has dtype {TensorName.Quote(text)}; "
+            + $"known are {string.Join(", ", TensorTypes.All.Select(known => known.FileName()))}.");
     }
 
     private long[] ReadIntegers(string name, string field, int limit)
@@ -124,8 +141,7 @@ internal ref struct SafetensorsHeaderParser
 
         while (Next() != JsonTokenType.EndArray)
         {
-            // Digits only: JSON also writes whole numbers as 1.0, 1e3 and -0, which the format forbids.
-            if (_json.TokenType != JsonTokenType.Number || _json.ValueSpan.ContainsAnyExceptInRange((byte)'0', (byte)'9') || !_json.TryGetInt64(out long value))
+            if (!TryGetInteger(out long value))
             {
                 throw Fault($"{field} {TensorName.Quote(name)} has an item that is no whole number from 0 to {long.MaxValue}.");
             }
@@ -135,6 +151,15 @@ internal ref struct SafetensorsHeaderParser
         }
 
         return values[..count].ToArray();
+    }
+
+    /// <summary>Digits only: JSON also writes whole numbers as 1.0, 1e3 and -0, which the format forbids.</summary>
+    private readonly bool TryGetInteger(out long value)
+    {
+        value = 0;
+        return _json.TokenType == JsonTokenType.Number
+            && !_json.ValueSpan.ContainsAnyExceptInRange((byte)'0', (byte)'9')
+            && _json.TryGetInt64(out value);
     }
 
     private void SkipField(string name, HashSet<string> ignored)
@@ -149,14 +174,22 @@ internal ref struct SafetensorsHeaderParser
     {
         if (entry.Type is not { } type) throw Fault($"Tensor {TensorName.Quote(name)} has no 'dtype'.");
         if (entry.Shape is not { } shape) throw Fault($"Tensor {TensorName.Quote(name)} has no 'shape'.");
-        if (entry.Offsets is not { Length: 2 } offsets) throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
+        if (entry.Offsets is not { Length: 2 } offsets)
+        {
+            throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
+        }
 
         var (begin, end) = (offsets[0], offsets[1]);
-        if (begin > end || end > long.MaxValue - _dataStart) throw Fault($"Tensor {TensorName.Quote(name)} has data_offsets [{begin}, {end}], which is no range of the file.");
+        if (begin > end || end > long.MaxValue - _dataStart)
+        {
+            throw Fault($"Tensor {TensorName.Quote(name)} has data_offsets [{begin}, {end}], which is no range of the file.");
+        }
         if (!type.TryGetByteCount(shape, out long bytes, out string? fault)) throw Fault($"Tensor {TensorName.Quote(name)}: {fault}.");
         if (end - begin != bytes)
         {
-            throw Fault($"Tensor {TensorName.Quote(name)} has data_offsets [{begin}, {end}], {end - begin} bytes; shape [{string.Join(", ", shape)}] of {type.FileName()} takes {bytes}.");
+            throw Fault(
+                $"Tensor {TensorName.Quote(name)} has data_offsets [{begin}, {end}], {end - begin} bytes; "
+                + $"shape [{string.Join(", ", shape)}] of {type.FileName()} takes {bytes}.");
         }
 
         return new TensorInfo(name, type, shape, _dataStart + begin, bytes);
@@ -193,7 +226,8 @@ internal ref struct SafetensorsHeaderParser
         _ => "true or false",
     };
 
-    private readonly CheckpointException Twice(string name, string field) => Fault($"Tensor {TensorName.Quote(name)} has '{TensorName.Quote(field)[1..^1]}' twice.");
+    private readonly CheckpointException Twice(string name, string field) =>
+        Fault($"Tensor {TensorName.Quote(name)} has '{TensorName.Quote(field)[1..^1]}' twice.");
 
     private readonly CheckpointException Fault(string message) => new(_file, message);
 

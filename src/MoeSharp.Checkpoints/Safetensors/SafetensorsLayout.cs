@@ -21,7 +21,7 @@ internal static class SafetensorsLayout
         {
             throw new CheckpointException(file, position > fileLength
                 ? $"The tensors end at byte {position} but the file at {fileLength}. The file is incomplete: fetch it again."
-                : $"The tensors end at byte {position} but the file at {fileLength}: {fileLength - position} bytes belong to no tensor.");
+                : $"The tensors end at byte {position} but the file at {fileLength}; bytes that belong to no tensor: {fileLength - position}.");
         }
 
         return byName;
@@ -45,7 +45,10 @@ internal static class SafetensorsLayout
         var byName = new OrderedDictionary<string, TensorInfo>(tensors.Count);
         foreach (var tensor in tensors)
         {
-            if (!byName.TryAdd(tensor.Name, tensor)) throw new CheckpointException(file, $"The header names tensor {TensorName.Quote(tensor.Name)} twice.");
+            if (!byName.TryAdd(tensor.Name, tensor))
+            {
+                throw new CheckpointException(file, $"The header names tensor {TensorName.Quote(tensor.Name)} twice.");
+            }
         }
 
         return byName;
@@ -54,6 +57,7 @@ internal static class SafetensorsLayout
     private static string Misplaced(TensorInfo tensor, long position, long dataStart)
     {
         string problem = tensor.Offset > position ? "leaves a hole before it" : "overlaps another tensor";
-        return $"Tensor {TensorName.Quote(tensor.Name)} starts at byte {tensor.Offset - dataStart} of the data and {problem}; expected byte {position - dataStart}.";
+        string start = $"Tensor {TensorName.Quote(tensor.Name)} starts at byte {tensor.Offset - dataStart} of the data";
+        return $"{start} and {problem}; expected byte {position - dataStart}.";
     }
 }

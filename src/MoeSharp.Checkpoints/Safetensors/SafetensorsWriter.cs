@@ -11,6 +11,9 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 public static class SafetensorsWriter
 {
+    /// <summary>Only what JSON must escape, as the reference writes it; the result never lands in HTML.</summary>
+    private static readonly JsonWriterOptions RelaxedEscaping = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private static readonly Dictionary<string, string> PyTorchMetadata = new() { ["format"] = "pt" };
 
     /// <summary>Writes a file, which appears whole or not at all (<see cref="AtomicFile"/>).</summary>
@@ -22,7 +25,10 @@ public static class SafetensorsWriter
     /// <exception cref="InvalidOperationException">A tensor wrote more or fewer bytes than its type and shape take.</exception>
     /// <exception cref="IOException">The disk is full, or the folder is missing.</exception>
     public static void Write(
-        string path, IReadOnlyList<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null, CancellationToken cancellationToken = default)
+        string path,
+        IReadOnlyList<TensorToWrite> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(tensors);
 
@@ -47,7 +53,8 @@ public static class SafetensorsWriter
         var faults = new OptionFaults("The tensors to write");
         var names = new HashSet<string>();
         var sizes = new long[tensors.Length];
-        faults.When(tensors.Length > SafetensorsHeader.MaximumTensors, $"There are {tensors.Length} tensors; one file holds {SafetensorsHeader.MaximumTensors}.");
+        faults.When(tensors.Length > SafetensorsHeader.MaximumTensors,
+            $"There are {tensors.Length} tensors; one file holds {SafetensorsHeader.MaximumTensors}.");
 
         for (int i = 0; i < tensors.Length; i++)
         {
@@ -56,7 +63,8 @@ public static class SafetensorsWriter
             faults.When(!names.Add(name), $"There are two tensors {quoted}.");
             faults.When(name == "__metadata__", $"The name {quoted} is the format's own.");
             if (TensorName.FindFault(name) is { } badName) faults.When(true, $"The name {quoted} {badName}.");
-            faults.When(shape.Count > SafetensorsHeader.MaximumRank, $"Tensor {quoted} has {shape.Count} dimensions; the limit is {SafetensorsHeader.MaximumRank}.");
+            faults.When(shape.Count > SafetensorsHeader.MaximumRank,
+                $"Tensor {quoted} has {shape.Count} dimensions; the limit is {SafetensorsHeader.MaximumRank}.");
             if (shape.Any(size => size < 0)) faults.When(true, $"Tensor {quoted} has shape [{string.Join(", ", shape)}]; sizes are 0 or more.");
             else if (!type.TryGetByteCount(shape, out sizes[i], out string? badSize)) faults.When(true, $"Tensor {quoted}: {badSize}.");
         }
@@ -70,8 +78,7 @@ public static class SafetensorsWriter
     {
         var buffer = new ArrayBufferWriter<byte>();
         buffer.Write(stackalloc byte[SafetensorsHeader.LengthBytes]); // filled in below
-        // Relaxed: only what JSON must escape, as the reference writes it; the result never lands in HTML.
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping })) WriteJson(json, tensors, sizes, metadata);
+        using (var json = new Utf8JsonWriter(buffer, RelaxedEscaping)) WriteJson(json, tensors, sizes, metadata);
 
         while (buffer.WrittenCount % 8 != 0) buffer.Write(" "u8);
 

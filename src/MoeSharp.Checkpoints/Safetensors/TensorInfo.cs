@@ -1,6 +1,8 @@
 namespace MoeSharp.Checkpoints;
 
-/// <summary>One tensor of a safetensors file: what the header says of it. Equal when all of it is equal, the shape element by element.</summary>
+/// <summary>
+/// One tensor of a safetensors file: what the header says of it. Equal when all of it is equal, the shape element by element.
+/// </summary>
 /// <param name="Name">Its name, unique in the file.</param>
 /// <param name="Type">The type of its elements.</param>
 /// <param name="Shape">Its sizes, slowest first, row-major; empty for a scalar. <see cref="TensorType.F4"/> counts elements, not bytes.</param>

@@ -3,8 +3,11 @@ using static TorchSharp.torch.nn;
 
 namespace MoeSharp;
 
-/// <summary>One gated MLP per expert over the rows routed to it: permute once, multiply expert by expert, combine in slot order.</summary>
-/// <remarks>An expert without rows costs nothing. Each output element is summed over its K slots in one fixed order.</remarks>
+/// <summary>
+/// One gated MLP per expert over the rows routed to it. The rows are grouped once, and each expert adds its weighted outputs to the
+/// tokens they came from. An expert without rows costs nothing.
+/// </summary>
+/// <remarks>A token meets each expert at most once, so its sum has one fixed order: ascending expert ids.</remarks>
 internal sealed class LoopExperts(Func<Tensor, Tensor, Tensor> activation, WeightTarget applyTo) : IExpertCompute
 {
     private readonly bool _weightsInput = applyTo == WeightTarget.Input;
@@ -14,41 +17,30 @@ internal sealed class LoopExperts(Func<Tensor, Tensor, Tensor> activation, Weigh
     public Tensor Compute(Tensor tokens, RoutingPlan plan, Experts experts)
     {
         using var scope = NewDisposeScope();
-        var weights = plan.Weights;                                                       // [T, K]
+        long[] counts = [.. plan.Counts];
+        var parameters = new UnstackedExperts(experts, tokens.dtype);
+        var token = plan.Order.floor_divide(plan.TopK);                                         // [T*K], the token of each row
+        var weight = plan.Weights.flatten().index_select(0, plan.Order).unsqueeze(-1);          // [T*K, 1]
+        var rows = tokens.index_select(0, token);                                               // [T*K, D]
+        if (_weightsInput) rows = (rows * weight).to(tokens.dtype);
 
-        var rows = tokens.index_select(0, plan.Order.floor_divide(plan.TopK));            // [T*K, D], grouped by expert
-        if (_weightsInput) rows = (rows * weights.flatten().index_select(0, plan.Order).unsqueeze(-1)).to(tokens.dtype);
-
-        var outputs = RunExperts(rows, plan.Counts, experts);                             // [T*K, D]
-
-        var slot = empty_like(plan.Order).scatter_(0, plan.Order, arange(plan.Order.numel(), int64, plan.Order.device));
-        var bySlot = outputs.index_select(0, slot).view(plan.TokenCount, plan.TopK, -1);  // [T, K, D]
-        var weighted = _weightsInput ? bySlot.to(float32) : bySlot * weights.unsqueeze(-1);
-
-        return weighted.sum(1L).to(tokens.dtype).MoveToOuterDisposeScope();
-    }
-
-    private Tensor RunExperts(Tensor rows, IReadOnlyList<long> counts, Experts experts)
-    {
-        var type = rows.dtype;
-        // unbind: the backward of indexing one expert would fill a gradient of the full stack for each
-        var gate = experts.Gate.to(type).unbind(0);
-        var up = experts.Up.to(type).unbind(0);
-        var down = experts.Down.to(type).unbind(0);
-        var gateBias = experts.GateBias?.to(type).unbind(0);
-        var upBias = experts.UpBias?.to(type).unbind(0);
-        var downBias = experts.DownBias?.to(type).unbind(0);
-        var inputs = rows.split([.. counts], 0);
-
-        var outputs = new List<Tensor>(counts.Count);
-        for (int e = 0; e < counts.Count; e++)
+        var (tokenOf, weightOf, rowsOf) = (token.split(counts, 0), weight.split(counts, 0), rows.split(counts, 0));
+        var sum = zeros_like(tokens, float32);                                                  // [T, D]
+        for (int e = 0; e < counts.Length; e++)
         {
-            if (counts[e] == 0 && rows.size(0) > 0) continue; // without any row, each expert takes none, and its gradient is zero
+            if (counts[e] == 0 && plan.TokenCount > 0) continue; // without any token all of them run, on nothing: their gradients are zeros
 
-            var hidden = activation(functional.linear(inputs[e], gate[e], gateBias?[e]), functional.linear(inputs[e], up[e], upBias?[e]));
-            outputs.Add(functional.linear(hidden, down[e], downBias?[e]));
+            var outputs = Run(e, rowsOf[e], parameters);                                        // [rows of e, D]
+            sum.index_add_(0, tokenOf[e], _weightsInput ? outputs.to(float32) : outputs * weightOf[e], 1);
         }
 
-        return cat(outputs, 0);
+        return sum.to(tokens.dtype).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Run(int e, Tensor rows, UnstackedExperts experts)
+    {
+        var gate = functional.linear(rows, experts.Gate[e], experts.GateBias?[e]);
+        var up = functional.linear(rows, experts.Up[e], experts.UpBias?[e]);
+        return functional.linear(activation(gate, up), experts.Down[e], experts.DownBias?[e]);
     }
 }

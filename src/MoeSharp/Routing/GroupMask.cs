@@ -14,7 +14,7 @@ internal static class GroupMask
         var (T, E) = (choice.size(0), choice.size(1));
         var grouped = choice.view(T, limit.Groups, E / limit.Groups);                       // [T, G, E/G]
         var kept = TopExperts.Select(Rank(grouped, limit.By), limit.Keep);                  // [T, keep]
-        var isLost = ones(T, limit.Groups, dtype: @bool, device: choice.device).scatter_(-1, kept, false);
+        var isLost = ones(T, limit.Groups, dtype: @bool, device: choice.device).scatter(-1, kept, zeros_like(kept, @bool));
 
         return grouped.masked_fill(isLost.unsqueeze(-1), double.NegativeInfinity).view(T, E);
     }

@@ -6,27 +6,27 @@ namespace MoeSharp;
 /// <summary>Refuses to route by values that have no order.</summary>
 internal static class NotANumber
 {
-    /// <summary>Throws when a choice or a weight of a selected expert is NaN. NaN sorts above every number, so the first slot has it.</summary>
+    /// <summary>Throws when the choice value or the weight of a selected expert is NaN; a NaN of a row is always selected, as it sorts first.</summary>
     /// <exception cref="MoeException">Names the first such token.</exception>
     public static void ThrowIfRouted(Tensor logits, Tensor choice, Tensor experts, Tensor weights)
     {
-        if (experts.numel() == 0) return;
-
         using var _ = no_grad();
-        var first = choice.gather(-1, experts.narrow(-1, 0, 1));        // [T, 1]
-        var isFaulty = first.isnan() | weights.isnan().any(-1, keepdim: true);
-        if (isFaulty.any().item<bool>()) Throw(logits, isFaulty);
+        var selected = choice.gather(-1, experts);                      // [T, K]
+        if (float.IsFinite((selected.sum() + weights.sum()).item<float>())) return;
+
+        var isFaulty = (selected.isnan() | weights.isnan()).any(-1);    // [T]; infinities alone are ordered
+        if (isFaulty.any().item<bool>()) Throw(logits, isFaulty.nonzero()[0, 0].item<long>());
     }
 
     [DoesNotReturn]
-    private static void Throw(Tensor logits, Tensor isFaulty)
+    private static void Throw(Tensor logits, long token)
     {
-        long token = isFaulty.flatten().nonzero()[0, 0].item<long>();
-        var row = logits[token];
-        throw new MoeException(row.isfinite().all().item<bool>()
-            ? $"The routing weights of token {token} are not numbers, though its router logits are finite: its selected scores sum to zero, "
-              + "or the correction bias or the per-expert scale holds NaN. Set RenormalizeEpsilon, or check those two."
-            : $"Router logits of token {token} are not finite ([{string.Join(", ", row.to(float32).cpu().data<float>().ToArray().Take(8))}, ..]): "
-              + "the hidden state or the gate's weight holds NaN or infinity. Look for the first layer whose input is not finite.");
+        float[] row = logits[token].cpu().data<float>().ToArray();
+        int faulty = Array.FindIndex(row, value => !float.IsFinite(value));
+        throw new MoeException(faulty >= 0
+            ? $"The router logit of token {token} for expert {faulty} is {row[faulty]}: the token's hidden state or the gate's weight is not finite. "
+              + "Look for the first layer whose input is not finite."
+            : $"The routing weights of token {token} are not numbers though its router logits are finite: its selected scores sum to zero, "
+              + "or the correction bias or the per-expert scale holds NaN. Set RenormalizeEpsilon, or check those two.");
     }
 }

@@ -37,7 +37,7 @@ public sealed class SafetensorsMessageTests : IDisposable
 
     [Theory]
     [InlineData(-1, "The tensors end at byte {0} but the file at {1}. The file is incomplete: fetch it again.")]
-    [InlineData(1, "The tensors end at byte {0} but the file at {1}: 1 bytes belong to no tensor.")]
+    [InlineData(1, "The tensors end at byte {0} but the file at {1}; bytes that belong to no tensor: 1.")]
     public void SafetensorsFile_WrongLength_SaysWhereDataAndFileEnd(int excess, string message)
     {
         string header = $"{{{RawSafetensors.Entry("a", "U8", "4", 0, 4)}}}";
