@@ -24,7 +24,7 @@ public sealed class LoadingFixTests(LocalFeed feed) : IDisposable
     public void Relax_ALibraryThatNeedsAnotherSymbol_CopiesIt()
     {
         var original = File.ReadAllBytes(feed.TorchSharpNative);
-        original.AsSpan()[(original.AsSpan().IndexOf("_ZSt21ios_base_library_initv"u8) + 4)..][0]++;   // the name of the symbol, in the library's table
+        original[original.AsSpan().IndexOf("_ZSt21ios_base_library_initv"u8)] = (byte)'X';   // another name in the table of symbols
 
         var relaxed = Relax(original);
 
