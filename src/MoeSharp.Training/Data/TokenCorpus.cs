@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
+using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Training;
 
@@ -101,7 +102,7 @@ public sealed class TokenCorpus : IDisposable
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            AsideFile.Write(path, stream => TokenCacheFile.Write(stream, key, split, encoder, GzipBitsPerByte(split.HeldOut)));
+            AtomicFile.Write(path, stream => TokenCacheFile.Write(stream, key, split, encoder, GzipBitsPerByte(split.HeldOut)));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Training;
 
@@ -104,8 +105,8 @@ public sealed class ByteLevelTokenizer
     public void Save(string folder)
     {
         Directory.CreateDirectory(folder);
-        AsideFile.Write(Path.Combine(folder, FileName), stream => stream.Write(_json));
-        AsideFile.Write(Path.Combine(folder, TokenizerConfig.FileName), stream => stream.Write(_config.Json));
+        AtomicFile.Write(Path.Combine(folder, FileName), stream => stream.Write(_json));
+        AtomicFile.Write(Path.Combine(folder, TokenizerConfig.FileName), stream => stream.Write(_config.Json));
     }
 
     /// <summary>The ids of a text; none for an empty one.</summary>

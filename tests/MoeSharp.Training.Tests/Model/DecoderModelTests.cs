@@ -1,4 +1,3 @@
-using MoeSharp.Checkpoints;
 using static TorchSharp.torch;
 
 namespace MoeSharp.Training.Tests;

@@ -11,7 +11,7 @@ public sealed class CaseVerifierTests
         var report = CaseVerifier.Verify(Fixtures.Path("qwen3_moe"));
 
         Assert.Equal("model", report.Kind);
-        Assert.Empty(report.Rows.Where(row => !row.Passed));
+        Assert.DoesNotContain(report.Rows, row => !row.Passed);
         foreach (string tensor in (string[])["layers.1.moe.output", "layers.0.moe.expert_ids", "logits", "loss", "aux_loss", "greedy", "masked.logits", "masked.loss"])
             Assert.Contains(report.Rows, row => row.Tensor == tensor);
         Assert.Equal(62, report.Rows.Count(row => row.Tensor.StartsWith("grad.", StringComparison.Ordinal)));
@@ -25,7 +25,7 @@ public sealed class CaseVerifierTests
         var report = CaseVerifier.Verify(Fixtures.Path("qwen3_moe_adamw"));
 
         Assert.Equal("training", report.Kind);
-        Assert.Empty(report.Rows.Where(row => !row.Passed));
+        Assert.DoesNotContain(report.Rows, row => !row.Passed);
         Assert.Empty(report.Skipped);
         Assert.Equal(1e-5, Assert.Single(report.Rows, row => row.Tensor == "loss").Limit);
         Assert.Equal(69, report.Rows.Count(row => row.Tensor.StartsWith("final.", StringComparison.Ordinal)));
