@@ -14,7 +14,8 @@ namespace MoeSharp;
 /// <remarks>
 /// The gate and the sum over experts compute in float32, the experts in the type of the input; parameters of another type are cast
 /// once per call, with gradient (float32 master weights under bfloat16 activations). Components: <c>gate</c>, <c>router</c>,
-/// <c>experts</c>. The same input gives the same bits for any number of threads. Calls may run in parallel; training may not.
+/// <c>experts</c>. The same input gives the same bits for any number of threads, once <see cref="Reproducibility.Enable"/> was called.
+/// Forward passes may run in parallel.
 /// </remarks>
 public sealed class RoutedMoE : Module<Tensor, MoeOutput>
 {

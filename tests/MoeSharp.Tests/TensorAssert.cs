@@ -5,18 +5,21 @@ namespace MoeSharp.Tests;
 /// <summary>Comparisons whose failure tells where two tensors differ most, and by how much.</summary>
 internal static class TensorAssert
 {
-    /// <summary>max|actual - expected| / max|expected|, the absolute difference where all expected values are zero; NaN equals NaN.</summary>
-    public static void Close(Tensor expected, Tensor actual, double tolerance, string what = "tensor")
+    /// <summary>
+    /// max|actual - expected| / max|expected|, the absolute difference where all expected values are zero; NaN equals NaN. A
+    /// <paramref name="scale"/> is the size of the terms whose sum may cancel to nearly nothing: errors are measured by it at least.
+    /// </summary>
+    public static void Close(Tensor expected, Tensor actual, double tolerance, string what = "tensor", double scale = 0)
     {
         Assert.True(
             expected.shape.AsSpan().SequenceEqual(actual.shape),
             $"{what}: shape [{string.Join(", ", actual.shape)}], expected [{string.Join(", ", expected.shape)}]");
 
-        Close(Values(expected), Values(actual), tolerance, what);
+        Close(Values(expected), Values(actual), tolerance, what, scale);
     }
 
     /// <summary>The same for plain values.</summary>
-    public static void Close(double[] expected, double[] actual, double tolerance, string what)
+    public static void Close(double[] expected, double[] actual, double tolerance, string what, double scale = 0)
     {
         Assert.True(expected.Length == actual.Length, $"{what}: {actual.Length} values, expected {expected.Length}");
 
@@ -28,7 +31,7 @@ internal static class TensorAssert
             (worst, at) = (difference, i);
         }
 
-        double largest = expected.Select(Math.Abs).Where(double.IsFinite).DefaultIfEmpty(0).Max();
+        double largest = expected.Select(Math.Abs).Where(double.IsFinite).Append(scale).Max();
         double error = largest > 0 ? worst / largest : worst;
         Assert.True(
             error <= tolerance && actual.All(value => !double.IsNaN(value) || expected.Any(double.IsNaN)),

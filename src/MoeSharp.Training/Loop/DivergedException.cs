@@ -15,8 +15,8 @@ public sealed class DivergedException : MoeException
     {
     }
 
-    /// <summary>Names the first tensor that is not finite.</summary>
-    internal static DivergedException Find(DecoderModel model, double loss)
+    /// <summary>Names the first tensor that is not finite, a weight or its gradient; <paramref name="seen"/> is what was noticed.</summary>
+    internal static DivergedException Find(DecoderModel model, string seen)
     {
         using var scope = NewDisposeScope();
         foreach (var weight in PublishedWeights.Of(model))
@@ -26,10 +26,10 @@ public sealed class DivergedException : MoeException
 
         foreach (var weight in PublishedWeights.Of(model))
         {
-            if (weight.Parameter.grad is { } gradient && !IsFinite(weight.Of(gradient))) return new($"the gradient of {weight.Name} is not finite (loss {loss})");
+            if (weight.Parameter.grad is { } gradient && !IsFinite(weight.Of(gradient))) return new($"the gradient of {weight.Name} is not finite ({seen})");
         }
 
-        return new($"the loss is {loss}");
+        return new(seen);
     }
 
     private static bool IsFinite(Tensor tensor) => tensor.isfinite().all().item<bool>();

@@ -33,10 +33,17 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         using var scope = NewDisposeScope();
 
         var sums = new Sums(model, count);
-        foreach (var (inputs, targets) in microBatches) sums.Add(Accumulate(inputs, targets, count));
+        try
+        {
+            foreach (var (inputs, targets) in microBatches) sums.Add(Accumulate(inputs, targets, count));
+        }
+        catch (MoeException e)      // a router refuses logits that are not numbers
+        {
+            throw DivergedException.Find(model, e.Message);
+        }
 
         double norm = optimizer.ClipGradients(options.ClipNorm);
-        if (!double.IsFinite(sums.Loss) || !double.IsFinite(norm)) throw DivergedException.Find(model, sums.Loss);
+        if (!double.IsFinite(sums.Loss) || !double.IsFinite(norm)) throw DivergedException.Find(model, $"the loss is {sums.Loss}");
 
         optimizer.Step(learningRate);
         if (options.BiasUpdateRate is { } rate)

@@ -14,7 +14,7 @@ internal sealed class FiniteDifferences
         (_options, _parameters, _tokens, _upstream) = (options, parameters, tokens, upstream);
         var reference = new NaiveMoe(options, parameters);
         reference.Forward(tokens);
-        IsSmooth = reference.Margin > 1e-3; // no step may change a selection
+        IsSmooth = reference.Margin > 1e-3 && reference.ClampDistance > 1e-3; // no step may change a selection or cross a clamp
     }
 
     public bool IsSmooth { get; }

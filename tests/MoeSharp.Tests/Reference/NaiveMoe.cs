@@ -13,6 +13,9 @@ internal sealed class NaiveMoe(MoeOptions options, IReadOnlyDictionary<string, d
     /// <summary>The smallest difference between a selected and a rejected value that was not an exact tie of logits: below it, float32 may decide otherwise.</summary>
     public double Margin { get; private set; } = double.PositiveInfinity;
 
+    /// <summary>The smallest distance of a gate or an up projection from its clamp, where the derivative jumps.</summary>
+    public double ClampDistance { get; private set; } = double.PositiveInfinity;
+
     public List<int[]> Selected { get; } = [];
 
     public List<double[]> Weights { get; } = [];
@@ -120,7 +123,12 @@ internal sealed class NaiveMoe(MoeOptions options, IReadOnlyDictionary<string, d
         for (int i = 0; i < result.Length; i++)
         {
             var (g, u) = (gates[i], ups[i]);
-            if (limit is { } bound) (g, u) = (Math.Min(g, bound), Math.Clamp(u, -bound, bound));
+            if (limit is { } bound)
+            {
+                ClampDistance = Math.Min(ClampDistance, Math.Min(Math.Abs(g - bound), Math.Abs(Math.Abs(u) - bound)));
+                (g, u) = (Math.Min(g, bound), Math.Clamp(u, -bound, bound));
+            }
+
             result[i] = options.Experts.Activation switch
             {
                 ExpertActivation.Silu => g * Sigmoid(g) * u,

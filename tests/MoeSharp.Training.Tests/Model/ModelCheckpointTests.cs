@@ -70,7 +70,7 @@ public sealed class ModelCheckpointTests
         using var model = TinyModel.Create();
         ModelCheckpoint.Save(model, folder.Path);
         string config = folder.File("config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"vocab_size\": 40", "\"vocab_size\": 900000000", StringComparison.Ordinal));
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"vocab_size\": 40", "\"vocab_size\": 9000000", StringComparison.Ordinal));
 
         var error = Assert.Throws<CheckpointException>(() => ModelCheckpoint.Load(folder.Path));
 
