@@ -16,7 +16,7 @@ main() {
     if (($# == 0)); then check_format; fi
     build || return
     for project in tests/*/*Tests.csproj; do run_tests "$project" "$@"; done
-    if (($# == 0)); then run_native; fi
+    if (($# == 0)); then run_native; elif ((passed + failed + skipped == 0)); then fail "no test matches: $*"; fi
 }
 
 # A machine with a .NET SDK has nearly all of it: TorchSharp needs only libstdc++, which .NET needs too.
