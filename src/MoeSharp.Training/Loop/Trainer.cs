@@ -30,6 +30,7 @@ public sealed class Trainer
     /// <exception cref="StoppedException">The run was stopped and can be resumed.</exception>
     public TrainingSummary Run(IProgress<TrainingEvent>? progress, CancellationToken stop)
     {
+        Reproducibility.Enable();
         int threads = _run.Threads ?? Environment.ProcessorCount;
         set_num_threads(threads);
         using var scope = NewDisposeScope();

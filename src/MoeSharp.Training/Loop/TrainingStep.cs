@@ -1,5 +1,4 @@
 using static TorchSharp.torch;
-using Functional = TorchSharp.torch.nn.functional;
 
 namespace MoeSharp.Training;
 
@@ -55,11 +54,7 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
     }
 
     /// <summary>The mean loss of the next token over the targets that count, in nats.</summary>
-    public static Tensor LanguageModelLoss(DecoderModel model, Tensor hidden, Tensor targets)
-    {
-        using var scope = NewDisposeScope();
-        return Functional.cross_entropy(model.Logits(hidden).flatten(0, -2), targets.flatten(), ignore_index: Ignored).MoveToOuterDisposeScope();
-    }
+    public static Tensor LanguageModelLoss(DecoderModel model, Tensor hidden, Tensor targets) => model.Loss(hidden, targets, Ignored);
 
     private MicroBatch Accumulate(Tensor inputs, Tensor targets, int count)
     {

@@ -105,6 +105,13 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
         return Functional.linear(hidden.to(_computeType), (_head ?? _embedding).to(_computeType)).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The mean loss in nats of predicting <paramref name="targets"/> [B, S] from hidden states [B, S, D]; targets equal to <paramref name="ignored"/> do not count.</summary>
+    internal Tensor Loss(Tensor hidden, Tensor targets, long ignored)
+    {
+        using var scope = NewDisposeScope();
+        return LinearCrossEntropy.Loss(hidden.flatten(0, -2).to(_computeType), _head ?? _embedding, targets.flatten(), ignored).MoveToOuterDisposeScope();
+    }
+
     private static Parameter Matrix(long rows, long columns)
     {
         var matrix = new Parameter(empty(rows, columns));

@@ -25,10 +25,6 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-
-        var x = input.to(ScalarType.Float32);
-        var scale = rsqrt(x.square().mean([-1L], keepdim: true) + _epsilon);
-
-        return (x * scale * _weight).MoveToOuterDisposeScope();
+        return RmsNormFunction.apply(input.to(ScalarType.Float32), _weight, _epsilon)[0].MoveToOuterDisposeScope();
     }
 }
