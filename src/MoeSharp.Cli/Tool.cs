@@ -30,12 +30,18 @@ internal sealed class Tool
         Root.Add(_verbose);
         foreach (var option in Root.Options)
         {
-            if (option is HelpOption) (option.Action, option.Description) = (new HelpPage(surroundings.Width), "show what a command does and takes");
-            if (option is VersionOption) (option.Action, option.Description) = (new VersionReport(), "show the versions of everything that computes");
+            if (option is HelpOption) Describe(option, new HelpPage(surroundings.Width), "show what a command does and takes");
+            if (option is VersionOption) Describe(option, new VersionReport(), "show the versions of everything that computes");
         }
     }
 
     internal ToolRoot Root { get; }
+
+    private static void Describe(Option option, CommandLineAction action, string description)
+    {
+        (option.Action, option.Description) = (action, description);
+        option.Aliases.Clear(); // -?, /? and /h would be offered as completions
+    }
 
     public int Run(IReadOnlyList<string> args)
     {

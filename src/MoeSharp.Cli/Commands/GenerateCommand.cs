@@ -30,8 +30,9 @@ internal sealed class GenerateCommand
     private ToolCommand ToCommand()
     {
         _prompt.Required = true;
-        var command = new ToolCommand("generate", "Continue a prompt with a trained model; text appears as it is generated, after the prompt.")
+        var command = new ToolCommand("generate", "Continue a prompt with a trained model.")
         {
+            Note = "Prints the prompt and, as it is generated, the text that continues it.",
             Examples =
             [
                 "moesharp generate runs/default --prompt \"Returns the\"",

@@ -30,6 +30,7 @@ internal sealed class TrainCommand
     {
         var command = new ToolCommand("train", "Train a Mixture-of-Experts language model on text.")
         {
+            Note = "In brackets: what holds without the option; for the options of model and training, the values of the preset 'default'.",
             Examples =
             [
                 "moesharp train",
@@ -39,7 +40,7 @@ internal sealed class TrainCommand
             ],
         };
         command.Add("Run", _preset, _config, _data, _tokenizer, _out, _resume, _force, _threads, _json, _listPresets);
-        foreach (var group in _settings.GroupBy(setting => setting.Group)) command.Add($"{group.Key} [of the preset 'default']", [.. group.Select(setting => setting.Option)]);
+        foreach (var group in _settings.GroupBy(setting => setting.Group)) command.Add(group.Key, [.. group.Select(setting => setting.Option)]);
         command.Does(Run);
         return command;
     }

@@ -46,8 +46,8 @@ internal static class TrainingConfiguration
         if (size.TrainingBytes <= availableBytes) return;
 
         throw new MoeException(
-            $"Training this model takes {Quantity.Gigabytes(size.TrainingBytes)} for weights, gradients and optimiser alone ({Quantity.Short(size.Parameters)} parameters), " +
-            $"but this machine offers {Quantity.Gigabytes(availableBytes)}. Choose a smaller preset or fewer --layers, --experts or a smaller --hidden-size.");
+            $"Training this model takes {Quantity.Bytes(size.TrainingBytes)} for weights, gradients and optimiser alone ({Quantity.Short(size.Parameters)} parameters), " +
+            $"but this machine offers {Quantity.Bytes(availableBytes)}. Choose a smaller preset or fewer --layers, --experts or a smaller --hidden-size.");
     }
 
     /// <summary>runs/default, or runs/default-2, … : the first that does not exist.</summary>

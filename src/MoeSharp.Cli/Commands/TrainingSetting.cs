@@ -47,5 +47,5 @@ internal sealed class TrainingSettingGroup(string title, TrainingOptions shown)
     private TrainingSetting<T> Of<T>(string name, string valueName, ValueKind<T> kind, string description, string? shownDefault, Func<TrainingOptions, T, TrainingOptions> write) =>
         new(title, ToolOption.Of(name, valueName, kind, description, shownDefault), write);
 
-    private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
+    private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture).Replace('E', 'e');
 }

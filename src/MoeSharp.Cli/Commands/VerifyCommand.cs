@@ -11,8 +11,9 @@ internal static class VerifyCommand
     {
         var paths = new Argument<string[]>("path") { HelpName = "PATH...", Description = "folders of cases (config.json, model.safetensors, expected.safetensors), or folders that hold such folders", Arity = ArgumentArity.OneOrMore };
         var json = ToolOption.Flag("--json", "print one JSON object with every case and row");
-        var command = new ToolCommand("verify", "Compare what MoeSharp computes with reference cases, tensor by tensor. Exit code 0: all hold, 1: something differs, 2: a case cannot be read.")
+        var command = new ToolCommand("verify", "Compare what MoeSharp computes with reference cases, tensor by tensor.")
         {
+            Note = "Shows what differs and what came closest to its limit; --verbose shows every tensor. Exit codes: 0 all hold, 1 something differs, 2 a case cannot be read.",
             Examples = ["moesharp verify my-case", "moesharp verify cases/ --verbose", "moesharp verify cases/models cases/training --json"],
         };
         command.Add(paths);

@@ -44,6 +44,7 @@ internal sealed class HelpPage(int width) : SynchronousCommandLineAction
         output.WriteLine(command.Description);
         output.WriteLine();
         output.WriteLine($"Usage: {Usage(command)}");
+        WriteNote((command as IDocumentedCommand)?.Note, output);
         WriteSection("Commands", command.Subcommands.Select(sub => (sub.Name, sub.Description ?? "")), output);
         WriteSection("Arguments", command.Arguments.Select(argument => (argument.HelpName ?? argument.Name, argument.Description ?? "")), output);
         foreach (var group in groups) WriteSection(group.Title, group.Options.Select(Row), output);
@@ -57,6 +58,14 @@ internal sealed class HelpPage(int width) : SynchronousCommandLineAction
         var value = (option as IDocumentedOption)?.ShownDefault;
 
         return (label, value is null ? option.Description ?? "" : $"{option.Description} [{value}]");
+    }
+
+    private void WriteNote(string? note, TextWriter output)
+    {
+        if (note is null) return;
+
+        output.WriteLine();
+        foreach (var line in Wrap(note, width)) output.WriteLine(line);
     }
 
     private void WriteSection(string title, IEnumerable<(string Label, string Text)> rows, TextWriter output)

@@ -24,7 +24,7 @@ internal static class PresetTable
             table.Add(
             [
                 name, $"{shape.LayerCount}", $"{shape.HiddenSize}", $"{shape.ExpertCount}", $"{shape.TopK}", $"{shape.ExpertSize}", $"{options.VocabularySize}",
-                Quantity.Short(size.Parameters), Quantity.Short(size.ActiveParameters), Quantity.Gigabytes(size.TrainingBytes),
+                Quantity.Short(size.Parameters), Quantity.Short(size.ActiveParameters), Quantity.Bytes(size.TrainingBytes),
             ]);
         }
 

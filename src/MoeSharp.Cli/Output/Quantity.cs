@@ -14,8 +14,8 @@ internal static class Quantity
         _ => Text($"{count}"),
     };
 
-    /// <summary>Decimal gigabytes, as disks and models are sold by.</summary>
-    public static string Gigabytes(long bytes) => Text($"{bytes / 1e9:0.00} GB");
+    /// <summary>Decimal gigabytes, or megabytes below a tenth of one.</summary>
+    public static string Bytes(long bytes) => bytes >= 100_000_000 ? Text($"{bytes / 1e9:0.00} GB") : Text($"{bytes / 1e6:0.0} MB");
 
     /// <summary>Grouped by thousands.</summary>
     public static string Grouped(double count) => Text($"{count:#,0}");

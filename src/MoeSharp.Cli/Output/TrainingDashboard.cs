@@ -41,7 +41,7 @@ internal sealed class TrainingDashboard(TrainingProgress progress)
         yield return Row("loss", Quantity.Text($"[bold]{step.Loss:0.000}[/]  [blue]{Sparkline.Of(progress.Losses, Math.Max(10, width - 40))}[/]"));
         yield return Row("held-out", progress.Measured is { } measured ? Quantity.Text($"[bold]{measured.HeldOutBitsPerByte:0.000}[/] bits per byte [grey](step {measured.Step})[/]") : "[grey]not measured yet[/]");
         yield return Row("speed", $"{Quantity.Grouped(step.TokensPerSecond)} tokens/s");
-        yield return Row("memory", Quantity.Gigabytes(Environment.WorkingSet));
+        yield return Row("memory", Quantity.Bytes(Environment.WorkingSet));
         yield return Row("gradients", Quantity.Text($"norm {step.GradNorm:0.00} [grey]·[/] learning rate {step.LearningRate:0.00e+0}"));
         yield return Row("dead experts", progress.DeadExperts == 0 ? "none" : $"[red]{progress.DeadExperts}[/]");
         yield return "";

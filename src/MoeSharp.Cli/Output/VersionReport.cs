@@ -25,7 +25,7 @@ internal sealed class VersionReport : SynchronousCommandLineAction
             $"commit: {commit ?? "unknown"}",
             $"runtime: {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}",
             $"TorchSharp: {Split(InformationalVersion(typeof(torch).Assembly)).Version}",
-            $"expert backend: loop (libtorch {torch.__version__})",
+            $"expert backend: loop (libtorch {Version.Parse(torch.__version__).ToString(2)})",
         ];
     }
 

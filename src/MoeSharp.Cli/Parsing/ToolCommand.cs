@@ -9,6 +9,9 @@ internal interface IDocumentedCommand
     IReadOnlyList<string> Examples { get; }
 
     IReadOnlyList<OptionGroup> Groups { get; }
+
+    /// <summary>What a user should know before the options; null for nothing.</summary>
+    string? Note { get; }
 }
 
 /// <summary>Options that help shows together.</summary>
@@ -22,6 +25,8 @@ internal sealed class ToolCommand(string name, string description) : Command(nam
     public required IReadOnlyList<string> Examples { get; init; }
 
     public IReadOnlyList<OptionGroup> Groups => _groups;
+
+    public string? Note { get; init; }
 
     public void Add(string title, params IReadOnlyList<Option> options)
     {
@@ -39,6 +44,8 @@ internal sealed class ToolRoot(string description) : RootCommand(description), I
     public required IReadOnlyList<string> Examples { get; init; }
 
     public IReadOnlyList<OptionGroup> Groups => [];
+
+    public string Note => "Exit codes: 0 done, 1 failed, 2 called wrongly, 130 stopped by Ctrl-C.";
 }
 
 /// <summary>The work of a command, told apart from help, version and completions, which need no valid command line.</summary>

@@ -36,6 +36,7 @@ internal static class ToolOption
     public static ToolOption<T> Of<T>(string name, string valueName, ValueKind<T> kind, string description, string? shownDefault = null, bool isFreeText = false)
     {
         var option = new ToolOption<T>(name, valueName, description) { ShownDefault = shownDefault, IsFreeText = isFreeText, CustomParser = result => Read(result, name, kind) };
+        option.CompletionSources.Clear(); // the library would offer enums in C# spelling too
         if (kind.Words.Count > 0) option.CompletionSources.Add([.. kind.Words]);
 
         return option;
