@@ -51,7 +51,7 @@ public sealed class InterruptedTrainingTests : IDisposable
     public void Train_InterruptedTwice_StopsAtOnceAndCanStillBeResumed()
     {
         string run = _folder.File("run");
-        using (var tool = new ToolProcess([.. Start(run, Steps), "--batch-size", "64", "--accumulation", "200", "--steps", "2"]))
+        using (var tool = new ToolProcess([.. Start(run, batchSize: 64), "--accumulation", "1000"]))
         {
             WaitFor(tool, () => File.Exists(Path.Combine(run, "metrics.jsonl")));
             tool.Signal();
@@ -67,9 +67,9 @@ public sealed class InterruptedTrainingTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static string[] Start(string run, int steps = Steps) =>
+    private static string[] Start(string run, int steps = Steps, int batchSize = 2) =>
     [
-        "train", "--preset", "tiny", "--data", Fixtures.Path("tokenizer", "training"), "--out", run, "--steps", $"{steps}", "--vocabulary", "300", "--batch-size", "2", "--sequence-length", "16",
+        "train", "--preset", "tiny", "--data", Fixtures.Path("tokenizer", "training"), "--out", run, "--steps", $"{steps}", "--vocabulary-size", "300", "--batch-size", $"{batchSize}", "--sequence-length", "16",
         "--held-out-share", "0.2", "--checkpoint-every", "1", "--evaluate-every", "0", "--threads", "1",
     ];
 
