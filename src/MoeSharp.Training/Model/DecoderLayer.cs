@@ -39,10 +39,19 @@ internal sealed class DecoderLayer : nn.Module
     {
         using var scope = NewDisposeScope();
 
-        var attended = hidden + _attention.call(_attentionNorm.call(hidden).to(_computeType), context);
-        var (output, routing) = Mlp(_mlpNorm.call(attended).to(_computeType), tokenMask);
+        var (attended, input) = Attend(hidden, context);
+        var (output, routing) = Mlp(input, tokenMask);
 
         return ((attended + output).MoveToOuterDisposeScope(), routing?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The first half: the residual stream after attention, and what the MLP reads of it.</summary>
+    public (Tensor Attended, Tensor MlpInput) Attend(Tensor hidden, AttentionContext context)
+    {
+        using var scope = NewDisposeScope();
+
+        var attended = hidden + _attention.call(_attentionNorm.call(hidden).to(_computeType), context);
+        return (attended.MoveToOuterDisposeScope(), _mlpNorm.call(attended).to(_computeType).MoveToOuterDisposeScope());
     }
 
     private (Tensor Output, RoutingStatistics? Routing) Mlp(Tensor input, Tensor? tokenMask)
