@@ -1,4 +1,5 @@
 using CsCheck;
+using MoeSharp.TestKit;
 using static TorchSharp.torch;
 
 namespace MoeSharp.Tests;
@@ -10,9 +11,9 @@ public sealed class LayerPropertyTests
     private const double TermScale = 0.1;
 
     [Fact]
-    public void Forward_AnyOptions_EqualsTheNaiveReference() => AnyLayer.Cases.Sample(
-        (options, tokens, seed) =>
+    public void Forward_AnyOptions_EqualsTheNaiveReference() => AnyLayer.Cases.ForEach(300, sample =>
         {
+            var (options, tokens, seed) = sample;
             using var scope = NewDisposeScope();
             using var layer = AnyLayer.Create(options, seed);
             var hidden = AnyLayer.Draw(new Random(seed + 1), tokens, options.HiddenSize);
@@ -26,12 +27,12 @@ public sealed class LayerPropertyTests
             Assert.Equal(reference.Selected.SelectMany(ids => ids).Select(id => (double)id), TensorAssert.Values(plan.Experts));
             TensorAssert.Close([.. reference.Weights.SelectMany(w => w)], TensorAssert.Values(plan.Weights), 2e-5, "weights", TermScale);
             TensorAssert.Close(expected, TensorAssert.Values(output.Hidden), 2e-5, "output", TermScale);
-        }, iter: 300, print: Print);
+        }, Print);
 
     [Fact]
-    public void Gradients_AnyOptions_EqualFiniteDifferencesOfTheNaiveReference() => AnyLayer.Cases.Where(c => c.Tokens > 0).Sample(
-        (options, tokens, seed) =>
+    public void Gradients_AnyOptions_EqualFiniteDifferencesOfTheNaiveReference() => AnyLayer.Cases.Where(c => c.Tokens > 0).ForEach(40, sample =>
         {
+            var (options, tokens, seed) = sample;
             using var scope = NewDisposeScope();
             using var layer = AnyLayer.Create(options, seed);
             var random = new Random(seed + 1);
@@ -50,19 +51,19 @@ public sealed class LayerPropertyTests
             {
                 TensorAssert.Close(differences.Of(name), TensorAssert.Values(parameter.grad!), 1e-4, name, TermScale);
             }
-        }, iter: 40, print: Print);
+        }, Print);
 
     [Fact]
-    public void LoopAndDense_AnyOptions_GiveTheSameOutputsAndGradients() => AnyLayer.Cases.Sample(
-        (options, tokens, seed) =>
+    public void LoopAndDense_AnyOptions_GiveTheSameOutputsAndGradients() => AnyLayer.Cases.ForEach(150, sample =>
         {
+            var (options, tokens, seed) = sample;
             using var scope = NewDisposeScope();
             var loop = Run(options with { Backend = ExpertBackend.Loop }, tokens, seed);
             var dense = Run(options with { Backend = ExpertBackend.Dense }, tokens, seed);
 
             Assert.Equal(loop.Keys, dense.Keys);
             foreach (var name in loop.Keys) TensorAssert.Close(dense[name], loop[name], 1e-5, name, TermScale);
-        }, iter: 150, print: Print);
+        }, Print);
 
     private static Dictionary<string, Tensor> Run(MoeOptions options, int tokens, int seed)
     {

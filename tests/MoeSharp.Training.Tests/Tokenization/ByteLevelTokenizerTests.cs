@@ -1,5 +1,5 @@
-using System.Text;
 using System.Text.Json;
+using System.Text;
 using CsCheck;
 using MoeSharp.TestKit;
 
@@ -32,17 +32,17 @@ public sealed class ByteLevelTokenizerTests
 
     [Fact]
     public void Encode_AnyText_EqualsTheNaiveReference() =>
-        UnicodeText.Valid.Sample(text => Reference.Encode(text).SequenceEqual(Tokenizer.Encode(text)), iter: 3000);
+        UnicodeText.Valid.Holds(3000, text => Reference.Encode(text).SequenceEqual(Tokenizer.Encode(text)));
 
     [Fact]
     public void Decode_OfEncode_ReturnsAnyValidText() =>
-        UnicodeText.Valid.Sample(text => Tokenizer.Decode(Tokenizer.Encode(text)) == text, iter: 3000);
+        UnicodeText.Valid.Holds(3000, text => Tokenizer.Decode(Tokenizer.Encode(text)) == text);
 
     [Fact]
     public void Encode_LoneSurrogates_BecomeTheReplacementCharacter()
     {
         Assert.Equal(Tokenizer.Encode("a\uFFFDb\uFFFD"), Tokenizer.Encode("a\ud800b\udc00"));
-        UnicodeText.Any.Sample(text => Tokenizer.Decode(Tokenizer.Encode(text)) == Utf16.WithoutLoneSurrogates(text), iter: 1000);
+        UnicodeText.Any.Holds(1000, text => Tokenizer.Decode(Tokenizer.Encode(text)) == Utf16.WithoutLoneSurrogates(text));
     }
 
     [Theory]
@@ -79,7 +79,7 @@ public sealed class ByteLevelTokenizerTests
         var model = TokenizerJson.Read(TokenizerFile, File.ReadAllBytes(TokenizerFile));
         var (merger, library) = (new LongWordMerger(model), new WordEncoding(model));
 
-        Gen.String[Gen.Char['a', 'h'], 1, 400].Sample(word => merger.Merge(Encoding.UTF8.GetBytes(word))!.SequenceEqual(library.Encode(word)), iter: 1000);
+        Gen.String[Gen.Char['a', 'h'], 1, 400].Holds(1000, word => merger.Merge(Encoding.UTF8.GetBytes(word))!.SequenceEqual(library.Encode(word)));
     }
 
     [Fact]
