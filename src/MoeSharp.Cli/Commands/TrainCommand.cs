@@ -7,13 +7,13 @@ namespace MoeSharp.Cli;
 internal sealed class TrainCommand
 {
     private readonly ToolOption<string> _preset = ToolOption.Of("--preset", "NAME", ValueKind.Text with { Words = [.. TrainingPresets.All.Keys] }, $"options to start from: {string.Join(", ", TrainingPresets.All.Keys)}", "default");
-    private readonly ToolOption<string> _config = ToolOption.Of("--config", "FILE", ValueKind.Text, "JSON with any options, over the preset and under the options given here");
+    private readonly ToolOption<string> _config = ToolOption.Of("--config", "FILE", ValueKind.Text, "JSON file with options: they override the preset, and options given here override them");
     private readonly ToolOption<string[]> _data = ToolOption.Paths("--data", "text to train on: files, folders or globs of text, Markdown, source, JSON lines, gzip", "the .NET SDK's documentation");
     private readonly ToolOption<string> _tokenizer = ToolOption.Of("--tokenizer", "FILE", ValueKind.Text, "tokenizer.json to use", "one is trained on the text");
     private readonly ToolOption<string> _out = ToolOption.Of("--out", "DIR", ValueKind.Text, "folder for the model and the records of the run", "runs/PRESET, or the next free runs/PRESET-N");
     private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder with its own options and data; of the other options only --threads, --json and --verbose may be given");
-    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "overwrite what an earlier run left in --out");
-    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; the same number gives the same bits", "all cores; with --resume, as many as before");
+    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --out holds");
+    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; resuming to the same bits needs the same number", "all cores; with --resume, the run's own");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print events, one JSON object a line");
     private readonly ToolOption<bool> _listPresets = ToolOption.Flag("--list-presets", "show the presets with their sizes and the memory they need, and train nothing");
     private readonly IReadOnlyList<TrainingSetting> _settings = TrainingSettings.Create();
