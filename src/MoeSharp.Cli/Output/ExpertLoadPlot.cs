@@ -34,17 +34,20 @@ internal static class ExpertLoadPlot
         var heat = plot.Add.Heatmap(loads);
         heat.Colormap = new LoadColours();
         heat.ManualRange = new(0, Fullest);
-        heat.Position = new CoordinateRect(steps[0].Step - 0.5, steps[^1].Step + 0.5, -0.5, loads.GetLength(0) - 0.5);
+        heat.Position = Centres(steps[0].Step, steps[^1].Step, loads.GetLength(0));
         heat.FlipVertically = true; // expert 0 at the bottom
         var bar = plot.Add.ColorBar(heat);
         (bar.Label, bar.LabelStyle.FontSize, bar.LabelStyle.FontName) = ("load (1 = even)", 14, PlotFonts.Family);
-        bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual([0, 0.5, 1, 1.5, 2], ["0", "0.5", "1", "1.5", "≥ 2"]);
+        bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual([0, 0.5, 1, 1.5, 2], ["0", "0.5", "1", "1.5", "2 or more"]);
 
         PlotStyle.Apply(plot, $"MoE layer {layer}", "step", "expert");
         plot.HideGrid();
         plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic { IntegerTicksOnly = true };
-        plot.Axes.SetLimits(heat.Position.Value);
+        plot.Axes.SetLimits(steps[0].Step - 0.5, steps[^1].Step + 0.5, -0.5, loads.GetLength(0) - 0.5);
     }
+
+    // ScottPlot wants the centres of the outermost cells, and cells that have a size even where there is one of them
+    private static CoordinateRect Centres(int firstStep, int lastStep, int experts) => new(firstStep, Math.Max(lastStep, firstStep + 1), 0, Math.Max(experts - 1, 1));
 
     // [experts, steps or groups of steps]
     private static double[,] Loads(IReadOnlyList<StepCompleted> steps, int layer)
