@@ -11,6 +11,7 @@ namespace MoeSharp.Cli.Tests;
 public sealed partial class ViewTests : IDisposable
 {
     private const string NoColor = "NO_COLOR";
+    private const string Term = "TERM";
 
     private readonly TemporaryFolder _folder = new();
     private readonly Clock _clock = new();
@@ -157,15 +158,17 @@ public sealed partial class ViewTests : IDisposable
     private string DrawnWith(string? noColor)
     {
         using var output = new StringWriter();
-        var before = Environment.GetEnvironmentVariable(NoColor);
-        Environment.SetEnvironmentVariable(NoColor, noColor); // the terminal reads it from the process; no other test makes a terminal that does
+        var (noColorBefore, termBefore) = (Environment.GetEnvironmentVariable(NoColor), Environment.GetEnvironmentVariable(Term));
+        Environment.SetEnvironmentVariable(NoColor, noColor); // the terminal reads both from the process; no other test makes a terminal that does
+        Environment.SetEnvironmentVariable(Term, "xterm-256color");
         try
         {
             Show(AnsiConsole.Create(new() { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) }));
         }
         finally
         {
-            Environment.SetEnvironmentVariable(NoColor, before);
+            Environment.SetEnvironmentVariable(NoColor, noColorBefore);
+            Environment.SetEnvironmentVariable(Term, termBefore);
         }
 
         return output.ToString();
