@@ -22,7 +22,7 @@ internal sealed record Engine
 
     private static IEnumerable<GeneratedToken> GenerateFrom(string folder, string prompt, SamplingOptions options, CancellationToken stop)
     {
-        using var model = DecoderModel.Load(folder);
+        using var model = ModelCheckpoint.Load(folder);
         var generator = new TextGenerator(model, ByteLevelTokenizer.Load(folder));
 
         foreach (var token in generator.Generate(prompt, options, stop)) yield return token;

@@ -23,6 +23,6 @@ public sealed record AttentionOptions
         faults.When(HeadCount < 1, $"Attention.HeadCount is {HeadCount}; set it to 1 or more.");
         faults.When(KeyValueHeadCount < 1 || HeadCount % Math.Max(KeyValueHeadCount, 1) != 0, $"Attention.KeyValueHeadCount is {KeyValueHeadCount}; it must divide the {HeadCount} heads.");
         faults.When(HeadSize < 2 || HeadSize % 2 != 0, $"Attention.HeadSize is {HeadSize}; set it to an even number of 2 or more.");
-        faults.When(!(RopeTheta > 0), $"Attention.RopeTheta is {RopeTheta}; set it above 0.");
+        faults.When(!(RopeTheta > 0 && double.IsFinite(RopeTheta)), $"Attention.RopeTheta is {RopeTheta}; set it above 0.");
     }
 }

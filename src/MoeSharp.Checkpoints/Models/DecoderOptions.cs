@@ -47,12 +47,17 @@ public sealed record DecoderOptions
         faults.When(VocabularySize < 2, $"VocabularySize is {VocabularySize}; set it to 2 or more.");
         faults.When(HiddenSize < 1, $"HiddenSize is {HiddenSize}; set it to 1 or more.");
         faults.When(MaxPositions < 1, $"MaxPositions is {MaxPositions}; set it to 1 or more.");
-        faults.When(!(RmsNormEpsilon > 0), $"RmsNormEpsilon is {RmsNormEpsilon}; set it above 0.");
-        faults.When(!(InitializerRange > 0), $"InitializerRange is {InitializerRange}; set it above 0.");
-        faults.When(!(LoadBalanceCoefficient >= 0), $"LoadBalanceCoefficient is {LoadBalanceCoefficient}; set it to 0 or more.");
+        faults.When(!(RmsNormEpsilon > 0 && double.IsFinite(RmsNormEpsilon)), $"RmsNormEpsilon is {RmsNormEpsilon}; set it above 0.");
+        faults.When(!(InitializerRange > 0 && double.IsFinite(InitializerRange)), $"InitializerRange is {InitializerRange}; set it above 0.");
+        faults.When(!(LoadBalanceCoefficient >= 0 && double.IsFinite(LoadBalanceCoefficient)),
+            $"LoadBalanceCoefficient is {LoadBalanceCoefficient}; set it to 0 or more.");
+        faults.When(BeginOfTextId is { } begin && (begin < 0 || begin >= VocabularySize), $"BeginOfTextId is {BeginOfTextId}; {OutsideVocabulary}");
+        faults.When(EndOfTextId is { } end && (end < 0 || end >= VocabularySize), $"EndOfTextId is {EndOfTextId}; {OutsideVocabulary}");
         faults.When(Layers.Count < 1, "Layers is empty; give at least one.");
         Attention.CollectFaults(faults);
         foreach (var layer in Layers.Distinct()) layer.CollectFaults(faults, HiddenSize);
         faults.ThrowIfAny();
     }
+
+    private string OutsideVocabulary => $"set it to a token of the vocabulary, 0..{VocabularySize - 1}, or to null.";
 }

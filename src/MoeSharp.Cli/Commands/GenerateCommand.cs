@@ -14,7 +14,7 @@ internal sealed class GenerateCommand
     private readonly ToolOption<double> _temperature = ToolOption.Of("--temperature", "X", ValueKind.NumberIn(0, 100, "a number from 0 to 100"), "divides the logits; 0 always takes the likeliest token", "0.8");
     private readonly ToolOption<int> _topK = ToolOption.Of("--top-k", "N", ValueKind.WholeNumberFrom(1), "choose among the N likeliest tokens", "all");
     private readonly ToolOption<double> _topP = ToolOption.Of("--top-p", "X", ValueKind.NumberIn(double.Epsilon, 1, "a number above 0 and up to 1"), "choose among the likeliest tokens that together have this probability", "1");
-    private readonly ToolOption<int> _seed = ToolOption.Of("--seed", "N", ValueKind.WholeNumber, "same seed, same text", "0");
+    private readonly ToolOption<int> _seed = ToolOption.Of("--seed", "N", ValueKind.WholeNumber, "decides the random choices; the same seed gives the same text", "0");
     private readonly ToolOption<bool> _noCache = ToolOption.Flag("--no-cache", "compute every token from the whole text: slow, the reference for the cache");
     private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with", "all cores");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print one JSON object with prompt, text, token ids and tokens per second");
@@ -100,7 +100,8 @@ internal sealed class GenerateCommand
         var clock = Stopwatch.StartNew();
         var generated = tokens.ToArray();
         var text = string.Concat(generated.Select(token => token.Text));
-        var result = new GeneratedText(1, prompt, text, [.. generated.Select(token => token.Id)], generated.Length / clock.Elapsed.TotalSeconds);
+        int[] ids = [.. generated.Select(token => token.Id).Where(id => id >= 0)]; // what is left of a broken character comes last, without a token
+        var result = new GeneratedText(1, prompt, text, ids, ids.Length / clock.Elapsed.TotalSeconds);
 
         _surroundings.Output.WriteLine(JsonSerializer.Serialize(result, CliJsonContext.Readable.GeneratedText));
     }

@@ -7,13 +7,13 @@ namespace MoeSharp.Cli;
 internal sealed class TrainCommand
 {
     private readonly ToolOption<string> _preset = ToolOption.Of("--preset", "NAME", ValueKind.Text with { Words = [.. TrainingPresets.All.Keys] }, $"options to start from: {string.Join(", ", TrainingPresets.All.Keys)}", "default");
-    private readonly ToolOption<string> _config = ToolOption.Of("--config", "FILE", ValueKind.Text, "JSON with any options, over the preset and under the options given here");
+    private readonly ToolOption<string> _config = ToolOption.Of("--config", "FILE", ValueKind.Text, "JSON file with options: they override the preset, and options given here override them");
     private readonly ToolOption<string[]> _data = ToolOption.Paths("--data", "text to train on: files, folders or globs of text, Markdown, source, JSON lines, gzip", "the .NET SDK's documentation");
     private readonly ToolOption<string> _tokenizer = ToolOption.Of("--tokenizer", "FILE", ValueKind.Text, "tokenizer.json to use", "one is trained on the text");
     private readonly ToolOption<string> _out = ToolOption.Of("--out", "DIR", ValueKind.Text, "folder for the model and the records of the run", "runs/PRESET, or the next free runs/PRESET-N");
-    private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder, with its options and data");
-    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "overwrite what an earlier run left in --out");
-    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; results do not depend on it", "all cores");
+    private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder with its own options and data; of the other options only --threads, --json and --verbose may be given");
+    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --out holds");
+    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; resuming to the same bits needs the same number", "all cores; with --resume, the run's own");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print events, one JSON object a line");
     private readonly ToolOption<bool> _listPresets = ToolOption.Flag("--list-presets", "show the presets with their sizes and the memory they need, and train nothing");
     private readonly IReadOnlyList<TrainingSetting> _settings = TrainingSettings.Create();
@@ -53,16 +53,30 @@ internal sealed class TrainCommand
             return ExitCode.Success;
         }
 
-        var resumed = parsed.TryGet(_resume, out var resume) ? RunFile.Read(resume!) : null; // an option that was given has a value
-        if (resumed is not null && parsed.TryGet(_preset, out _)) throw new UsageException("--resume continues with the options of its run.json; leave --preset away.");
-
+        var resumed = Resumed(parsed);
         var options = Resolve(parsed, resumed);
         return new TrainingSession(_surroundings, options, RunOf(parsed, resumed), parsed.GetValue(_json)).Run();
     }
 
+    private RunFile? Resumed(ParseResult parsed)
+    {
+        if (!parsed.TryGet(_resume, out var folder)) return null;
+
+        Option[] welcome = [_resume, _threads, _json];
+        var refused = parsed.CommandResult.Command.Options.Except(welcome)
+            .Where(option => parsed.GetResult(option) is { Implicit: false })
+            .Select(option => option.Name)
+            .ToArray();
+        if (refused.Length > 0) throw new UsageException($"--resume continues a run with its own options; leave out {string.Join(", ", refused)} (only --threads, --json and --verbose go with it).");
+
+        return RunFile.Read(folder!); // an option that was given has a value
+    }
+
     private TrainingOptions Resolve(ParseResult parsed, RunFile? resumed)
     {
-        var options = resumed?.Options ?? TrainingConfiguration.Preset(PresetName(parsed));
+        if (resumed is not null) return TrainingConfiguration.Checked(resumed.Options);
+
+        var options = TrainingConfiguration.Preset(PresetName(parsed));
         if (parsed.TryGet(_config, out var config)) options = TrainingConfiguration.Overlay(options, config!);
         foreach (var setting in _settings) options = setting.Apply(options, parsed);
 
@@ -74,9 +88,9 @@ internal sealed class TrainCommand
         Output = parsed.GetValue(_out) ?? parsed.GetValue(_resume) ?? TrainingConfiguration.FreeFolder("runs", PresetName(parsed)),
         Data = parsed.GetValue(_data) is { Length: > 0 } data ? data : resumed?.Data ?? [],
         Tokenizer = parsed.GetValue(_tokenizer) ?? resumed?.Tokenizer,
-        Resume = parsed.GetValue(_resume),
+        Resume = resumed is not null,
         Force = parsed.GetValue(_force),
-        Threads = parsed.TryGet(_threads, out var threads) ? threads : null,
+        Threads = parsed.TryGet(_threads, out var threads) ? threads : resumed?.Threads,
     };
 
     private string PresetName(ParseResult parsed) => parsed.GetValue(_preset) ?? "default";

@@ -35,7 +35,7 @@ internal static class TrainingSettings
         yield return group.Switch("--normalize-top-k", "make the weights of the chosen experts sum to one", o => o.Model.NormalizeTopK, (o, v) => With(o, o.Model with { NormalizeTopK = v }));
         yield return group.Int("--decoder-sparse-step", "every N-th layer is an MoE layer, the others are dense", o => o.Model.DecoderSparseStep, (o, v) => With(o, o.Model with { DecoderSparseStep = v }));
         yield return group.Ints("--mlp-only-layers", "layers, counted from 0, that are dense all the same", o => o.Model.MlpOnlyLayers, (o, v) => With(o, o.Model with { MlpOnlyLayers = v }));
-        yield return group.Int("--dense-size", "width of the MLP of dense layers", o => o.Model.DenseSize, (o, v) => With(o, o.Model with { DenseSize = v }));
+        yield return group.Int("--dense-size", "width of the MLP of dense layers; needed where there are any", o => o.Model.DenseSize, (o, v) => With(o, o.Model with { DenseSize = v }));
         yield return group.Switch("--tie-embeddings", "the output head shares the token embedding", o => o.Model.TieEmbeddings, (o, v) => With(o, o.Model with { TieEmbeddings = v }));
         yield return group.Real("--rope-theta", "base of the rotary frequencies", o => o.Model.RopeTheta, (o, v) => With(o, o.Model with { RopeTheta = v }));
         yield return group.Real("--initializer-range", "standard deviation of fresh matrices", o => o.Model.InitializerRange, (o, v) => With(o, o.Model with { InitializerRange = v }));
@@ -48,7 +48,7 @@ internal static class TrainingSettings
         yield return group.Int("--warmup-steps", "steps of linear warm-up", o => o.WarmupSteps, (o, v) => o with { WarmupSteps = v });
         yield return group.Real("--minimum-learning-rate-factor", "share of --learning-rate that the cosine ends at", o => o.MinimumLearningRateFactor, (o, v) => o with { MinimumLearningRateFactor = v });
         yield return group.Real("--weight-decay", "decoupled decay of matrices", o => o.WeightDecay, (o, v) => o with { WeightDecay = v });
-        yield return group.Real("--clip-norm", "largest 2-norm of all gradients; 0 does not clip", o => o.ClipNorm, (o, v) => o with { ClipNorm = v });
+        yield return group.Real("--clip-norm", "scale the gradients down to at most this 2-norm; 0 does not", o => o.ClipNorm, (o, v) => o with { ClipNorm = v });
         yield return group.Real("--beta1", "decay of the first moment", o => o.Beta1, (o, v) => o with { Beta1 = v });
         yield return group.Real("--beta2", "decay of the second moment", o => o.Beta2, (o, v) => o with { Beta2 = v });
         yield return group.Real("--epsilon", "added to the root of the second moment", o => o.Epsilon, (o, v) => o with { Epsilon = v });
@@ -74,8 +74,8 @@ internal static class TrainingSettings
     {
         var group = Group("Measurements and checkpoints");
         yield return group.Int("--evaluate-every", "steps between measurements on held-out text; 0 measures at the end only", o => o.EvaluateEvery, (o, v) => o with { EvaluateEvery = v });
-        yield return group.Int("--evaluate-tokens", "held-out tokens of such a measurement; the last one takes all", o => o.EvaluateTokens, (o, v) => o with { EvaluateTokens = v });
-        yield return group.Int("--checkpoint-every", "steps between checkpoints; 0 writes one at the end and when stopped", o => o.CheckpointEvery, (o, v) => o with { CheckpointEvery = v });
+        yield return group.Int("--evaluate-tokens", "held-out tokens per measurement; the one at the end takes all", o => o.EvaluateTokens, (o, v) => o with { EvaluateTokens = v });
+        yield return group.Int("--checkpoint-every", "steps between checkpoints; 0 writes one only at the end and when stopped", o => o.CheckpointEvery, (o, v) => o with { CheckpointEvery = v });
         yield return group.Int("--keep-checkpoints", "latest checkpoints that are kept, besides the best", o => o.KeepCheckpoints, (o, v) => o with { KeepCheckpoints = v });
     }
 

@@ -64,7 +64,8 @@ internal static class ToolOption
 
     private static T? Read<T>(ArgumentResult result, string name, ValueKind<T> kind)
     {
-        var text = result.Tokens.Count > 0 ? result.Tokens[^1].Value : "true"; // only a switch may come without a value
+        var given = result.Tokens.Select(token => token.Value).DefaultIfEmpty("true"); // only a switch may come without a value
+        var text = result.Argument.Arity.MaximumNumberOfValues > 1 ? string.Join(' ', given) : given.Last();
         if (kind.Parse(text, out var value)) return value;
 
         result.AddError($"{name} is '{text}'; expected {kind.Expected}.");

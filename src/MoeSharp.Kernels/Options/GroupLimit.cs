@@ -13,7 +13,7 @@ public sealed record GroupLimit(int Groups, int Keep, GroupRanking By)
     {
         bool divides = Groups >= 1 && expertCount % Groups == 0;
         faults.When(!divides, $"GroupLimit.Groups is {Groups}; it must divide the {expertCount} experts evenly.");
-        faults.When(Keep < 1 || Keep > Groups, $"GroupLimit.Keep is {Keep}; set it to 1..{Math.Max(Groups, 1)}.");
+        faults.When(Keep < 1 || (divides && Keep > Groups), $"GroupLimit.Keep is {Keep}; set it to 1..{Math.Max(Groups, 1)}.");
         faults.When(!Enum.IsDefined(By), $"GroupLimit.By is {(int)By}; choose one of {string.Join(", ", Enum.GetNames<GroupRanking>())}.");
         if (!divides) return;
 

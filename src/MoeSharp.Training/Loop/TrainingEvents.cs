@@ -37,7 +37,7 @@ public sealed record StepCompleted : TrainingEvent
     /// <summary>The language-model loss in nats per token, a mean over the step's micro-batches.</summary>
     public required double Loss { get; init; }
 
-    /// <summary>The load-balance loss without its coefficient, pooled over layers; K for perfectly even load.</summary>
+    /// <summary>The load-balance loss without its coefficient, a mean over layers; K for perfectly even load.</summary>
     public required double LoadBalanceLoss { get; init; }
 
     /// <summary>The router z-loss without its coefficient, a mean over layers.</summary>

@@ -17,6 +17,9 @@ public sealed record RunFile
     /// <summary>The tokenizer that was given; null when it was trained on the text.</summary>
     public string? Tokenizer { get; init; }
 
+    /// <summary>The threads of libtorch; the same bits need the same number.</summary>
+    public required int Threads { get; init; }
+
     /// <summary>What ran: names of components and their versions.</summary>
     public IReadOnlyDictionary<string, string> Versions { get; init; } = new Dictionary<string, string>();
 

@@ -18,17 +18,21 @@ public static class TrainingPresets
         CheckpointEvery = 20,
     };
 
-    /// <summary>Minutes on two cores: a model whose text reads like the documentation it learned from.</summary>
+    /// <summary>
+    /// Five minutes on two cores: a model whose text reads like the documentation it learned from. In so short a time more text beats a larger
+    /// model: widths of 192 and 256 reach 1.39 and 1.74 bits per byte where this one reaches 1.26.
+    /// </summary>
     public static TrainingOptions Default { get; } = new()
     {
-        Model = new() { HiddenSize = 256, LayerCount = 4, HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 64, ExpertCount = 8, TopK = 2, ExpertSize = 384, TieEmbeddings = true },
-        Steps = 600,
-        BatchSize = 16,
+        Model = new() { HiddenSize = 128, LayerCount = 4, HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 64, ExpertCount = 8, TopK = 2, ExpertSize = 192, TieEmbeddings = true },
+        Steps = 1200,
+        BatchSize = 8,
         SequenceLength = 256,
-        LearningRate = 3e-3,
-        WarmupSteps = 50,
+        LearningRate = 1.2e-2,
+        WarmupSteps = 60,
+        MinimumLearningRateFactor = 0.05,
         VocabularySize = 4096,
-        EvaluateEvery = 100,
+        EvaluateEvery = 200,
         CheckpointEvery = 200,
     };
 

@@ -1,0 +1,71 @@
+using System.Text.Json;
+
+namespace MoeSharp.Checkpoints;
+
+/// <summary>JSON files of a checkpoint, read whole, with a limit on their size.</summary>
+internal static class JsonFile
+{
+    /// <summary>Parses a file; the caller disposes the document. Repeated names pass: who reads the values must report them.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read, is too large, or is not JSON.</exception>
+    public static JsonDocument Parse(string path, long maximumLength)
+    {
+        byte[] json = ReadBytes(path, maximumLength);
+        if (json.AsSpan().StartsWith("\uFEFF"u8))
+        {
+            throw new CheckpointException(path,
+                "The file starts with a byte order mark, which JSON forbids. Save it as UTF-8 without one.");
+        }
+
+        try
+        {
+            var document = JsonDocument.Parse(json);
+            DecodeTexts(document.RootElement);
+            return document;
+        }
+        catch (JsonException e)
+        {
+            throw new CheckpointException(path, $"The file is not valid JSON: {e.Message}", e);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new CheckpointException(path, "The file has text that is no Unicode.", e);
+        }
+    }
+
+    private static byte[] ReadBytes(string path, long maximumLength)
+    {
+        try
+        {
+            long length = new FileInfo(path).Length;
+            if (length > maximumLength)
+            {
+                throw new CheckpointException(path,
+                    $"The file has {length} bytes; such a file is expected to have {maximumLength} at most.");
+            }
+
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException(path, $"The file cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Decodes every name and text once, so that bad UTF-8 and lone surrogates show here and nowhere later.</summary>
+    private static void DecodeTexts(JsonElement element)
+    {
+        if (element.ValueKind == JsonValueKind.String) element.GetString();
+        if (element.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var item in element.EnumerateArray()) DecodeTexts(item);
+        }
+
+        if (element.ValueKind != JsonValueKind.Object) return;
+
+        foreach (var property in element.EnumerateObject())
+        {
+            _ = property.Name;
+            DecodeTexts(property.Value);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using System.Diagnostics;
+
+namespace MoeSharp.Checkpoints;
+
+/// <summary>
+/// The weights of a model in a folder, as one set of tensors: <c>model.safetensors</c>, or the shards that
+/// <c>model.safetensors.index.json</c> names when there is no such file. All faults of the folder come in one message. Reading is safe
+/// from several threads at once; closing while others read is not.
+/// </summary>
+[DebuggerDisplay("{Folder}: {Tensors.Count} tensors in {Files.Count} files")]
+public sealed class ModelFolder : IDisposable
+{
+    /// <summary>The name of a model's only weights file.</summary>
+    public const string SingleFileName = "model.safetensors";
+
+    private readonly Dictionary<string, SafetensorsFile> _fileOf;
+
+    internal ModelFolder(
+        string folder, IReadOnlyList<SafetensorsFile> files, Dictionary<string, SafetensorsFile> fileOf, IReadOnlyList<string> warnings)
+    {
+        _fileOf = fileOf;
+        Folder = folder;
+        Files = files;
+        Warnings = warnings;
+
+        var tensors = new OrderedDictionary<string, TensorInfo>(fileOf.Count);
+        foreach (var file in files)
+        {
+            foreach (var (name, tensor) in file.Tensors)
+            {
+                if (fileOf.TryGetValue(name, out var owner) && owner == file) tensors.Add(name, tensor);
+            }
+        }
+
+        Tensors = tensors;
+    }
+
+    /// <summary>The folder as given to <see cref="Open"/>.</summary>
+    public string Folder { get; }
+
+    /// <summary>The files the weights are in; they close with this object.</summary>
+    public IReadOnlyList<SafetensorsFile> Files { get; }
+
+    /// <summary>The tensors of all files by name, file by file in the order of their bytes. Offsets are those in their own file.</summary>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>What is odd but harmless, a sentence each; empty as a rule.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>Opens the weights of a folder and checks all of their headers.</summary>
+    /// <exception cref="CheckpointException">
+    /// There are no weights, or files and index are damaged or contradict each other; one message lists all faults.
+    /// </exception>
+    public static ModelFolder Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+
+        if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
+        if (File.Exists(Path.Combine(folder, SingleFileName))) return OpenSingle(folder);
+        if (File.Exists(Path.Combine(folder, ShardIndex.FileName))) return new ShardedModelReader(folder).Open();
+
+        throw new CheckpointException(folder, HasStrayFiles(folder)
+            ? $"The folder has safetensors files but neither {SingleFileName} nor {ShardIndex.FileName}, which says what is where. Fetch the index too."
+            : $"The folder has no weights: neither {SingleFileName} nor {ShardIndex.FileName} is there.");
+    }
+
+    /// <summary>The bytes of a tensor, as <see cref="SafetensorsFile.Bytes"/> gives them.</summary>
+    /// <exception cref="CheckpointException">There is no tensor of this name.</exception>
+    /// <exception cref="InvalidOperationException">The tensor has more bytes than a span can hold: use <see cref="Read"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The folder is closed.</exception>
+    public ReadOnlySpan<byte> Bytes(string name) => FileOf(name).Bytes(name);
+
+    /// <summary>Copies a part of a tensor's bytes, as <see cref="SafetensorsFile.Read"/> does.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="byteOffset">Where to start, from the start of the tensor.</param>
+    /// <param name="destination">Filled completely; must not reach past the tensor's end.</param>
+    /// <exception cref="CheckpointException">There is no tensor of this name, or its file was truncated after it was opened.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The part does not lie in the tensor.</exception>
+    /// <exception cref="ObjectDisposedException">The folder is closed.</exception>
+    public void Read(string name, long byteOffset, Span<byte> destination) => FileOf(name).Read(name, byteOffset, destination);
+
+    /// <summary>The file that a tensor is in.</summary>
+    /// <exception cref="CheckpointException">There is no tensor of this name.</exception>
+    public SafetensorsFile FileOf(string name) =>
+        _fileOf.TryGetValue(name, out var file) ? file : throw new CheckpointException(Folder, $"There is no tensor {TensorName.Quote(name)}.");
+
+    /// <summary>Closes all files; spans from <see cref="Bytes"/> must no longer be used.</summary>
+    public void Dispose()
+    {
+        foreach (var file in Files) file.Dispose();
+    }
+
+    private static bool HasStrayFiles(string folder)
+    {
+        try
+        {
+            return Directory.EnumerateFiles(folder, "*.safetensors").Any();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException(folder, $"The folder cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static ModelFolder OpenSingle(string folder)
+    {
+        var file = SafetensorsFile.Open(Path.Combine(folder, SingleFileName));
+        return new ModelFolder(folder, [file], file.Tensors.Keys.ToDictionary(name => name, _ => file), warnings: []);
+    }
+}

@@ -1,0 +1,89 @@
+using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
+
+namespace MoeSharp.Checkpoints;
+
+/// <summary>
+/// A file in memory without being read: pages come from the disk when they are touched. The mapping is held from opening to
+/// <see cref="Dispose"/>, so that spans stay valid in between; a file that is forgotten stays mapped rather than pull memory from
+/// under a span that is still in use.
+/// </summary>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly SafeFileHandle _handle;
+    private readonly MemoryMappedFile? _map;
+    private readonly MemoryMappedViewAccessor? _view;
+    private readonly byte* _start;
+    private int _disposed;
+
+    private MappedFile(string path, SafeFileHandle handle)
+    {
+        Path = path;
+        _handle = handle;
+        Length = RandomAccess.GetLength(handle);
+        if (Length == 0) return; // the system maps no empty file
+
+        _map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        _view = _map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
+        _start += _view.PointerOffset;
+    }
+
+    public string Path { get; }
+
+    public long Length { get; }
+
+    /// <summary>Opens a file for reading.</summary>
+    /// <exception cref="CheckpointException">It does not exist or cannot be read.</exception>
+    public static MappedFile Open(string path)
+    {
+        SafeFileHandle? handle = null;
+        try
+        {
+            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            return new MappedFile(path, handle);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            handle?.Dispose();
+            throw new CheckpointException(path, $"The file cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The bytes from <paramref name="offset"/> on, which the caller has checked to lie in the file; valid until <see cref="Dispose"/>.</summary>
+    public ReadOnlySpan<byte> Bytes(long offset, int count)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, typeof(SafetensorsFile));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
+
+        return new ReadOnlySpan<byte>(_start + offset, count);
+    }
+
+    /// <summary>Copies bytes by reading, which unlike a mapping reports a failing disk as an exception.</summary>
+    public void Read(long offset, Span<byte> destination)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, typeof(SafetensorsFile));
+
+        while (!destination.IsEmpty)
+        {
+            int read = RandomAccess.Read(_handle, destination, offset);
+            if (read == 0)
+            {
+                throw new CheckpointException(Path, $"The file ended at byte {offset} while it was in use: something truncated it.");
+            }
+
+            destination = destination[read..];
+            offset += read;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+
+        if (_view is not null) _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view?.Dispose();
+        _map?.Dispose();
+        _handle.Dispose();
+    }
+}

@@ -1,0 +1,55 @@
+using MoeSharp.Checkpoints;
+using static TorchSharp.torch;
+
+namespace MoeSharp.Training;
+
+/// <summary>
+/// Trains a language model from text to a Hugging Face folder: data, tokenizer, steps, held-out measurements, checkpoints, summary. A run
+/// that was stopped or killed resumes with the same bits as an unbroken one (same machine, same threads).
+/// </summary>
+public sealed class Trainer
+{
+    private readonly TrainingOptions _options;
+    private readonly TrainingRun _run;
+
+    /// <summary>Prepares a run; nothing is read or written yet.</summary>
+    /// <param name="options">What to compute. When <see cref="TrainingRun.Resume"/>, give what <see cref="RunFile.Read"/> returns.</param>
+    /// <param name="run">Where to read and write.</param>
+    /// <exception cref="ArgumentException">One message that lists all faults of the options.</exception>
+    public Trainer(TrainingOptions options, TrainingRun run)
+    {
+        options.Validate();
+        _options = options;
+        _run = run;
+    }
+
+    /// <summary>Runs to the last step and writes the model, its tokenizer and <c>summary.json</c>.</summary>
+    /// <param name="progress">Hears what happens, on this thread.</param>
+    /// <param name="stop">Asks the run to finish its step, write a checkpoint and throw <see cref="StoppedException"/>.</param>
+    /// <exception cref="MoeException">Data, folder or checkpoint are not usable, or the loss diverged; checkpoints stay as they were.</exception>
+    /// <exception cref="StoppedException">The run was stopped and can be resumed.</exception>
+    public TrainingSummary Run(IProgress<TrainingEvent>? progress, CancellationToken stop)
+    {
+        Reproducibility.Enable();
+        int threads = _run.Threads ?? Environment.ProcessorCount;
+        set_num_threads(threads);
+        using var scope = NewDisposeScope();
+
+        var folder = _run.Resume ? RunFolder.Open(_run.Output) : RunFolder.Create(_run.Output, _run.Force);
+        using var text = TrainingText.Prepare(_options, _run, progress, stop);
+        if (!_run.Resume) folder.Begin(new RunFile { Options = _options, Data = _run.Data, Tokenizer = _run.Tokenizer, Threads = threads, Versions = ComponentVersions.All });
+
+        using var model = new DecoderModel(Architecture(text.Tokenizer), _options.Precision);
+        model.Initialize(_options.Seed);
+        using var optimizer = new AdamW(model.parameters(), new(_options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay));
+
+        using var session = new TrainingSession(_options, folder, text, model, optimizer, threads, progress);
+        return session.Run(stop);
+    }
+
+    private DecoderOptions Architecture(ByteLevelTokenizer tokenizer) =>
+        _options.Model.ToDecoder(tokenizer.VocabularySize, _options.SequenceLength, tokenizer.EndOfTextId, hasCorrectionBias: _options.Balance == BalanceMode.Bias) with
+        {
+            LoadBalanceCoefficient = _options.Balance == BalanceMode.Loss ? _options.LoadBalanceCoefficient : 0,
+        };
+}

@@ -1,0 +1,55 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using MoeSharp.Checkpoints;
+using static TorchSharp.torch;
+
+namespace MoeSharp.Training;
+
+/// <summary>Moves float32 tensors between libtorch's memory and safetensors files.</summary>
+internal static class TensorMemory
+{
+    /// <summary>A tensor as an entry of a file; it must stay alive until the file is written.</summary>
+    public static TensorToWrite ToWrite(string name, Tensor value) => new(name, TensorType.F32, value.shape, stream =>
+    {
+        using var dense = value.detach().contiguous();
+        stream.Write(dense.bytes);
+        GC.KeepAlive(dense);
+    });
+
+    /// <summary>Whether the file's type converts to float32 without loss.</summary>
+    public static bool CanRead(TensorType type) => type is TensorType.F32 or TensorType.BF16 or TensorType.F16;
+
+    /// <summary>Fills a dense float32 tensor with stored values of a type that <see cref="CanRead"/>.</summary>
+    public static void Fill(Tensor destination, TensorType type, ReadOnlySpan<byte> stored)
+    {
+        var floats = MemoryMarshal.Cast<byte, float>(destination.bytes);
+        switch (type)
+        {
+            case TensorType.F32:
+                stored.CopyTo(MemoryMarshal.AsBytes(floats));
+                break;
+            case TensorType.BF16:
+                for (int i = 0; i < floats.Length; i++) floats[i] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(stored[(2 * i)..]) << 16);
+                break;
+            case TensorType.F16:
+                for (int i = 0; i < floats.Length; i++) floats[i] = (float)BinaryPrimitives.ReadHalfLittleEndian(stored[(2 * i)..]);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(type), type, "Only float types are read into float32.");
+        }
+
+        GC.KeepAlive(destination);
+    }
+
+    /// <summary>A new int64 or float32 tensor with the stored values; it belongs to the caller's dispose scope.</summary>
+    public static Tensor Read(SafetensorsFile file, string name)
+    {
+        var info = file.Tensors[name];
+        if (info.Type == TensorType.I64) return tensor(MemoryMarshal.Cast<byte, long>(file.Bytes(name)).ToArray(), [.. info.Shape]);
+        if (!CanRead(info.Type)) throw new CheckpointException(file.Path, $"tensor '{name}' is {info.Type}; expected I64, F32, BF16 or F16.");
+
+        var values = empty([.. info.Shape], ScalarType.Float32);
+        Fill(values, info.Type, file.Bytes(name));
+        return values;
+    }
+}

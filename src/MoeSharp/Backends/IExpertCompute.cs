@@ -1,0 +1,16 @@
+using static TorchSharp.torch;
+
+namespace MoeSharp;
+
+/// <summary>Runs tokens through their experts and adds up the results. All implementations give the same outputs and gradients.</summary>
+internal interface IExpertCompute
+{
+    /// <summary>The name in logs and messages.</summary>
+    string Name { get; }
+
+    /// <summary>The weighted sum of each token's experts, [T, D] in the type of <paramref name="tokens"/>.</summary>
+    /// <param name="tokens">The tokens [T, D]; products are computed in their type, the sum over experts in float32.</param>
+    /// <param name="plan">Who goes where.</param>
+    /// <param name="experts">The parameters, cast to the type of the tokens where theirs is another.</param>
+    Tensor Compute(Tensor tokens, RoutingPlan plan, Experts experts);
+}

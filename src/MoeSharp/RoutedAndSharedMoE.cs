@@ -1,0 +1,50 @@
+using Microsoft.Extensions.Logging;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace MoeSharp;
+
+/// <summary>A Mixture-of-Experts layer with a shared expert: the routed experts' sum plus what every token computes.</summary>
+/// <remarks>Components: <c>routed</c> and <c>shared</c>. Types, ownership and errors are those of <see cref="RoutedMoE"/>.</remarks>
+public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
+{
+    /// <summary>Creates the layer with matrices from a normal distribution (standard deviation 0.02), biases of zero, scales of one.</summary>
+    /// <param name="options">The layer; <see cref="MoeOptions.Shared"/> must be set (see <see cref="RoutedMoE"/> for one without).</param>
+    /// <param name="device">Where the parameters lie; null for the CPU.</param>
+    /// <param name="generator">The source of the initial weights; null for libtorch's global generator.</param>
+    /// <param name="logger">Hears which backend was chosen; null for none.</param>
+    /// <exception cref="ArgumentException">The options have faults (the message lists all of them), or no shared expert.</exception>
+    public RoutedAndSharedMoE(MoeOptions options, Device? device = null, Generator? generator = null, ILogger? logger = null)
+        : base(nameof(RoutedAndSharedMoE))
+    {
+        Shared = new SharedExpert(options, device, generator);
+        Routed = new RoutedMoE(options with { Shared = null }, device, generator, logger);
+        Options = options;
+        RegisterComponents();
+    }
+
+    /// <summary>What the layer was made from.</summary>
+    public MoeOptions Options { get; }
+
+    /// <summary>The router and its experts.</summary>
+    [field: ComponentName(Name = "routed")]
+    public RoutedMoE Routed { get; }
+
+    /// <summary>The expert that every token passes through.</summary>
+    [field: ComponentName(Name = "shared")]
+    public SharedExpert Shared { get; }
+
+    /// <summary>Runs the layer on hidden states [.., D], all of whose tokens count.</summary>
+    public override MoeOutput forward(Tensor hidden) => forward(hidden, null);
+
+    /// <summary>Runs the layer on hidden states; the arguments and errors are those of <see cref="RoutedMoE.forward(Tensor, Tensor?, Tensor?)"/>.</summary>
+    public MoeOutput forward(Tensor hidden, Tensor? tokenMask, Tensor? routerInput = null)
+    {
+        using var scope = NewDisposeScope();
+        var routed = Routed.forward(hidden, tokenMask, routerInput);
+        var output = routed.Hidden + Shared.call(hidden);
+
+        return new MoeOutput(output.MoveToOuterDisposeScope(), routed.Statistics.MoveToOuterDisposeScope());
+    }
+}

@@ -1,0 +1,93 @@
+using System.Runtime.InteropServices;
+using MoeSharp;
+using MoeSharp.Checkpoints;
+
+// Exit code 0: every step below gave what it should, compiled ahead of time.
+string folder = Directory.CreateTempSubdirectory("moesharp-aot-").FullName;
+try
+{
+    var options = TinyModel();
+    Require(TopKAboveExpertsIsRefused(), "RouterOptions.Validate accepts a top-k above the number of experts");
+    Require(ConfigIsReadBack(options, Path.Combine(folder, "config.json")), "a written config is read back differently");
+    Require(WeightsAreReadBack(folder), "written tensors are read back differently");
+    Require(DamageIsRefused(folder), "a damaged file opens");
+    Console.WriteLine("ok");
+    return 0;
+}
+catch (InvalidOperationException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 1;
+}
+finally
+{
+    Directory.Delete(folder, recursive: true);
+}
+
+static DecoderOptions TinyModel()
+{
+    var moe = new MoeOptions
+    {
+        HiddenSize = 32,
+        Router = new RouterOptions { ExpertCount = 8, TopK = 2, Renormalize = Renormalization.Always, HasCorrectionBias = true },
+        Experts = new ExpertOptions { IntermediateSize = 16 },
+    };
+    return new DecoderOptions
+    {
+        VocabularySize = 96,
+        HiddenSize = 32,
+        MaxPositions = 128,
+        Attention = new AttentionOptions { HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 8 },
+        Layers = [new MlpOptions.Dense(64), new MlpOptions.Sparse(moe)],
+    };
+}
+
+static bool TopKAboveExpertsIsRefused()
+{
+    try
+    {
+        new RouterOptions { ExpertCount = 8, TopK = 9 }.Validate();
+        return false;
+    }
+    catch (ArgumentException e)
+    {
+        return e.Message.Contains("TopK is 9", StringComparison.Ordinal);
+    }
+}
+
+static bool ConfigIsReadBack(DecoderOptions options, string path)
+{
+    AtomicFile.WriteAllText(path, Qwen3MoeConfig.Write(options));
+    var read = Qwen3MoeConfig.Read(path);
+    return read.Layers.SequenceEqual(options.Layers) && read with { Layers = options.Layers } == options;
+}
+
+static bool WeightsAreReadBack(string folder)
+{
+    float[] values = [1, 2, 3, 4, 5, 6];
+    var router = new TensorToWrite("model.layers.1.mlp.gate.weight", TensorType.F32, [2, 3], stream => stream.Write(MemoryMarshal.AsBytes(values.AsSpan())));
+    SafetensorsWriter.Write(Path.Combine(folder, ModelFolder.SingleFileName), [router]);
+
+    using var model = ModelFolder.Open(folder);
+    return model.Files[0].Metadata["format"] == "pt" && MemoryMarshal.Cast<byte, float>(model.Bytes(router.Name)).SequenceEqual(values);
+}
+
+static bool DamageIsRefused(string folder)
+{
+    string path = Path.Combine(folder, ModelFolder.SingleFileName);
+    using (var stream = File.OpenWrite(path)) stream.SetLength(stream.Length - 1);
+    try
+    {
+        ModelFolder.Open(folder).Dispose();
+        return false;
+    }
+    catch (CheckpointException e)
+    {
+        return e.Message.Contains("incomplete", StringComparison.Ordinal);
+    }
+}
+
+static void Require(bool holds, string fault)
+{
+    if (!holds) throw new InvalidOperationException(fault);
+}

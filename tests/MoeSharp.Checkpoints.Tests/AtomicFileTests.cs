@@ -1,0 +1,96 @@
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Checkpoints.Tests;
+
+public sealed class AtomicFileTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void AtomicFile_NewText_IsUtf8WithoutMark()
+    {
+        string path = _folder.File("config.json");
+
+        AtomicFile.WriteAllText(path, "{\"é\": 1}\n");
+
+        Assert.Equal([0x7b, 0x22, 0xc3, 0xa9, 0x22, 0x3a, 0x20, 0x31, 0x7d, 0x0a], File.ReadAllBytes(path));
+    }
+
+    [Fact]
+    public void AtomicFile_WhileWriting_TheOldFileIsInPlace()
+    {
+        string path = _folder.File("a.txt");
+        File.WriteAllText(path, "old");
+        string? during = null;
+
+        AtomicFile.Write(path, stream =>
+        {
+            stream.Write("new"u8);
+            stream.Flush();
+            during = File.ReadAllText(path);
+        });
+
+        Assert.Equal("old", during);
+        Assert.Equal("new", File.ReadAllText(path));
+        Assert.Equal([path], Directory.GetFiles(_folder.Path));
+    }
+
+    [Fact]
+    public void AtomicFile_FailureWhileWriting_LeavesNothing()
+    {
+        string path = _folder.File("a.txt");
+
+        Assert.Throws<IOException>(() => AtomicFile.Write(path, stream =>
+        {
+            stream.Write(new byte[1 << 20]);
+            throw new IOException("No space left on device");
+        }));
+
+        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public void AtomicFile_TargetIsAFolder_FailsAndLeavesNothing()
+    {
+        string path = _folder.File("folder");
+        Directory.CreateDirectory(path);
+
+        Assert.ThrowsAny<SystemException>(() => AtomicFile.WriteAllText(path, "x"));
+
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public void AtomicFile_MissingFolder_Fails() =>
+        Assert.Throws<DirectoryNotFoundException>(() => AtomicFile.WriteAllText(_folder.File("no/such/file"), "x"));
+
+    [Fact]
+    public void AtomicFile_RemainsOfAKilledWriter_AreRemovedByTheNext()
+    {
+        string path = _folder.File("model.safetensors");
+        File.WriteAllText(_folder.File($".model.safetensors.{Guid.NewGuid():N}.tmp"), "half");
+        string other = _folder.File(".other.safetensors.0.tmp");
+        File.WriteAllText(other, "not of this file");
+
+        AtomicFile.WriteAllText(path, "whole");
+
+        Assert.Equal([other, path], Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void AtomicFile_TwoWritersAtOnce_BothFinishAndTheLaterWins()
+    {
+        string path = _folder.File("a.txt");
+
+        AtomicFile.Write(path, outer =>
+        {
+            outer.Write("outer"u8);
+            AtomicFile.WriteAllText(path, "inner");
+        });
+
+        Assert.Equal("outer", File.ReadAllText(path));
+        Assert.Equal([path], Directory.GetFiles(_folder.Path));
+    }
+}

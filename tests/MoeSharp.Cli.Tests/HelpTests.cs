@@ -1,0 +1,59 @@
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Cli.Tests;
+
+/// <summary>The help of every command, word for word: what users read changes only on purpose.</summary>
+public sealed class HelpTests
+{
+    private const string Update = "MOESHARP_UPDATE_SNAPSHOTS";
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("train")]
+    [InlineData("generate")]
+    [InlineData("verify")]
+    [InlineData("tokenizer")]
+    [InlineData("tokenizer train")]
+    [InlineData("tokenizer encode")]
+    [InlineData("tokenizer decode")]
+    [InlineData("completions")]
+    public void Help_OfACommand_IsItsSnapshot(string command)
+    {
+        var tool = CapturedTool.Run([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"]);
+
+        Assert.Equal(ExitCode.Success, tool.ExitCode);
+        Assert.Empty(tool.Error);
+        AssertSnapshot($"help{command.Replace(' ', '-').Insert(0, command.Length > 0 ? "-" : "")}.txt", tool.Output);
+    }
+
+    [Fact]
+    public void Help_WithOtherOptionsThatAreWrong_IsShownAllTheSame()
+    {
+        var tool = CapturedTool.Run("train", "--steps", "ten", "--help");
+
+        Assert.Equal(ExitCode.Success, tool.ExitCode);
+        Assert.StartsWith("Train a Mixture-of-Experts language model on text.", tool.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("train")]
+    [InlineData("generate")]
+    [InlineData("verify")]
+    [InlineData("tokenizer train")]
+    [InlineData("completions")]
+    public void Help_OfACommand_FitsItsWidth(string command)
+    {
+        var lines = CapturedTool.Run([.. command.Split(' '), "--help"]).Output.Split('\n');
+
+        Assert.All(lines.TakeWhile(line => line != "Examples:"), line => Assert.True(line.Length <= 100, line)); // examples are there to be copied: never broken
+    }
+
+    private static void AssertSnapshot(string name, string text)
+    {
+        var file = Path.Combine(Fixtures.RepositoryRoot, "tests", "MoeSharp.Cli.Tests", "Snapshots", name);
+        if (Environment.GetEnvironmentVariable(Update) == "1") File.WriteAllText(file, text);
+
+        var expected = File.Exists(file) ? File.ReadAllText(file).ReplaceLineEndings("\n") : "";
+        Assert.True(expected == text, $"The help differs from {name}. If it should, run these tests with {Update}=1 and read what changed. It is now:\n{text}");
+    }
+}

@@ -1,0 +1,56 @@
+using System.Text.Json;
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Cli.Tests;
+
+public sealed class TokenizerCommandTests : IDisposable
+{
+    private const string Text = "Experts are chosen by a router — größer, 東京 🙂\n\tand then combined.";
+
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void TrainEncodeDecode_GivesTheTextBack()
+    {
+        Assert.Equal($"700 tokens written to {_folder.Path}\n", Train().Output);
+
+        var ids = Run("tokenizer", "encode", _folder.Path, "--text", Text).Output.TrimEnd('\n');
+
+        Assert.Equal($"{Text}\n", Run("tokenizer", "decode", _folder.Path, "--ids", ids).Output);
+        Assert.Equal($"{Text}\n", Run(["tokenizer", "decode", _folder.Path, "--ids", .. ids.Split(' ')]).Output);
+        Assert.True(ids.Split(' ').Length < System.Text.Encoding.UTF8.GetByteCount(Text), "No two bytes became one token.");
+    }
+
+    [Fact]
+    public void Encode_TextFromStandardInput_IsReadAsItIs()
+    {
+        Train();
+
+        var given = CapturedTool.Run(new Engine(), Text, terminal: null, "tokenizer", "encode", _folder.Path, "--text", "-");
+
+        Assert.Equal(Run("tokenizer", "encode", _folder.Path, "--text", Text).Output, given.Output);
+    }
+
+    [Fact]
+    public void Json_OfEachCommand_HasAVersionAndStableFields()
+    {
+        Assert.Equal(["version", "vocabulary_size", "fingerprint", "folder"], Fields(Train("--json")));
+        Assert.Equal(["version", "ids"], Fields(Run("tokenizer", "encode", _folder.Path, "--text", "x", "--json")));
+        Assert.Equal(["version", "text"], Fields(Run("tokenizer", "decode", _folder.Path, "--ids", "70", "--json")));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private CapturedTool Train(params string[] options) =>
+        Run(["tokenizer", "train", "--data", Fixtures.Path("tokenizer", "training"), "--vocabulary", "700", "--out", _folder.Path, .. options]);
+
+    private static CapturedTool Run(params string[] args)
+    {
+        var tool = CapturedTool.Run(args);
+
+        Assert.True(tool.ExitCode == ExitCode.Success, tool.Error);
+        return tool;
+    }
+
+    private static IEnumerable<string> Fields(CapturedTool tool) => JsonDocument.Parse(tool.Output).RootElement.EnumerateObject().Select(field => field.Name);
+}

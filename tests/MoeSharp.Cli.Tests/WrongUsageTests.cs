@@ -1,0 +1,151 @@
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Cli.Tests;
+
+/// <summary>A wrong call starts nothing, exits with 2, and says in one line what is wrong.</summary>
+public sealed class WrongUsageTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private static readonly Engine Idle = new()
+    {
+        Train = (_, _, _, _) => throw new InvalidOperationException("A wrong call started the training."),
+        Generate = (_, _, _, _) => throw new InvalidOperationException("A wrong call started the generation."),
+    };
+
+    [Theory]
+    [InlineData("train --stps 5", "Unknown option '--stps'. Did you mean '--steps'?")]
+    [InlineData("train --data notes --balence bias", "Unknown option '--balence'. Did you mean '--balance'?")]
+    [InlineData("train --zzzzzzzz", "Unknown option '--zzzzzzzz'.")]
+    [InlineData("trian", "Unknown command 'trian'. Did you mean 'train'?")]
+    [InlineData("tokenizer enocde x", "Unknown command 'enocde'. Did you mean 'encode'?")]
+    [InlineData("", "Which command? moesharp has train, generate, verify, tokenizer, completions.")]
+    [InlineData("tokenizer", "Which command? moesharp tokenizer has train, encode, decode.")]
+    [InlineData("train notes", "'notes' is one word too many. Usage: moesharp train [options]")]
+    [InlineData("train --preset tinny", "Unknown preset 'tinny'. Did you mean 'tiny'?")]
+    [InlineData("train --preset gigantic", "Unknown preset 'gigantic'. Presets: tiny, default, olmoe-1b-7b, qwen3-30b-a3b.")]
+    [InlineData("completions bsh", "Unknown shell 'bsh'. Did you mean 'bash'? Shells: bash, zsh, fish, pwsh, nushell.")]
+    public void Run_UnknownWord_NamesItAndWhatMayBeMeant(string line, string message) => AssertRefused(message, Words(line));
+
+    [Theory]
+    [InlineData("train --steps", "--steps needs a value: --steps N.")]
+    [InlineData("train --data", "--data needs a value: --data PATH....")]
+    [InlineData("train --steps ten", "--steps is 'ten'; expected a whole number.")]
+    [InlineData("train --learning-rate 3e-3x", "--learning-rate is '3e-3x'; expected a number.")]
+    [InlineData("train --learning-rate NaN", "--learning-rate is 'NaN'; expected a number.")]
+    [InlineData("train --balance 1", "--balance is '1'; expected one of loss, bias, none.")]
+    [InlineData("train --mlp-only-layers 0,x", "--mlp-only-layers is '0,x'; expected whole numbers such as 0,2,5.")]
+    [InlineData("train --threads 0", "--threads is '0'; expected a whole number of 1 or more.")]
+    [InlineData("generate model --prompt x --temperature -1", "--temperature is '-1'; expected a number from 0 to 100.")]
+    [InlineData("generate model --prompt x --top-p 0", "--top-p is '0'; expected a number above 0 and up to 1.")]
+    public void Run_MissingOrWrongValue_SaysWhatIsExpected(string line, string message) => AssertRefused(message, Words(line));
+
+    [Theory]
+    [InlineData("verify", "PATH... is missing. Usage: moesharp verify PATH... [options]")]
+    [InlineData("generate model", "--prompt TEXT is missing. Usage: moesharp generate FOLDER --prompt TEXT [options]")]
+    [InlineData("generate", "FOLDER and --prompt TEXT are missing. Usage: moesharp generate FOLDER --prompt TEXT [options]")]
+    [InlineData("completions", "SHELL is missing. Usage: moesharp completions SHELL [options]")]
+    public void Run_MissingPart_NamesItAndShowsTheUsage(string line, string message) => AssertRefused(message, Words(line));
+
+    [Theory]
+    [InlineData("--steps 0", "Steps is 0; set it to 1 or more.")]
+    [InlineData("--top-k 9", "Model.TopK is 9 but there are 4 experts; set it to 1..4.")]
+    [InlineData("--vocabulary-size 256", "VocabularySize is 256; set it to 257 or more (256 bytes and the end of text).")]
+    public void Train_ValueThatCannotWork_SaysItsLimit(string options, string fault)
+    {
+        var tool = Refused(["train", "--preset", "tiny", .. Words(options)]);
+
+        Assert.Contains(fault, tool.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{ "stps": 5 }""", "unknown field 'stps'. Did you mean 'steps'?")]
+    [InlineData("""{ "model": { "expert_cuont": 5 } }""", "unknown field 'model.expert_cuont'. Did you mean 'model.expert_count'?")]
+    [InlineData("""{ "steps": "five" }""", "'steps' is \"five\"; expected a whole number.")]
+    [InlineData("""{ "balance": 1 }""", "'balance' is 1; expected one of \"loss\", \"bias\", \"none\".")]
+    [InlineData("""{ "model": { "top_k": null } }""", "'model.top_k' is null; expected a whole number.")]
+    [InlineData("[]", "expected a JSON object such as { \"steps\": 100 }.")]
+    public void Train_WrongConfiguration_NamesFileAndField(string json, string fault)
+    {
+        var file = _folder.File("options.json");
+        File.WriteAllText(file, json);
+
+        AssertRefused($"{file}: {fault}", "train", "--config", file);
+    }
+
+    [Fact]
+    public void Train_ConfigurationThatDoesNotExist_NamesTheFile() => AssertRefused("--config: there is no file 'none.json'.", "train", "--config", "none.json");
+
+    [Theory]
+    [InlineData("--steps 5", "--steps")]
+    [InlineData("--out other --force", "--out, --force")]
+    [InlineData("--config options.json", "--config")]
+    [InlineData("--data notes", "--data")]
+    [InlineData("--tokenizer other", "--tokenizer")]
+    [InlineData("--preset tiny --json --threads 2 --verbose", "--preset")]
+    public void Train_ResumeWithOptionsOfItsOwn_NamesThoseToLeaveOut(string options, string named) =>
+        AssertRefused($"--resume continues a run with its own options; leave out {named} (only --threads, --json and --verbose go with it).", ["train", "--resume", "run", .. Words(options)]);
+
+    [Fact]
+    public void Train_ResumeWithAnyHyperParameter_IsRefused()
+    {
+        foreach (var option in TrainingSettings.Create().Select(setting => setting.Option))
+        {
+            var value = option.HelpName == "X" ? "0.5" : option.HelpName == "[true|false]" ? "true" : option.HelpName!.Split('|')[0].Replace('N', '1');
+
+            AssertRefused($"--resume continues a run with its own options; leave out {option.Name} (only --threads, --json and --verbose go with it).", "train", "--resume", "run", option.Name, value);
+        }
+    }
+
+    [Fact]
+    public void Verify_PathThatDoesNotExist_NamesIt() => AssertRefused("There is no file or folder 'nowhere'.", "verify", "nowhere");
+
+    [Fact]
+    public void Verify_FolderWithoutACase_SaysWhatACaseHas() =>
+        AssertRefused($"'{_folder.Path}' holds no case: no folder in it has an expected.safetensors.", "verify", _folder.Path);
+
+    [Fact]
+    public void Verify_ModelWithoutExpectedResults_IsUnreadableForThatReason()
+    {
+        File.Copy(Directory.EnumerateFiles(Fixtures.Path("qwen3_moe"), "config.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First(), _folder.File("config.json"));
+
+        var tool = CapturedTool.Run("verify", _folder.Path);
+
+        Assert.Equal(ExitCode.Usage, tool.ExitCode);
+        Assert.StartsWith($"{_folder.Path}: UNREADABLE\n", tool.Output, StringComparison.Ordinal);
+        Assert.Contains("expected.safetensors", Assert.Single(Lines(tool.Error)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_VerboseWrongUsage_ShowsWhereTheErrorCameFrom()
+    {
+        var tool = CapturedTool.Run("trian", "--verbose");
+
+        Assert.Equal(ExitCode.Usage, tool.ExitCode);
+        Assert.Contains("   at MoeSharp.Cli.Tool.Run", tool.Error, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static void AssertRefused(string message, params string[] args)
+    {
+        var isVerbose = args.Contains("--verbose");
+        var error = Refused(args).Error;
+
+        Assert.Equal(message, isVerbose ? Lines(error)[0] : error.TrimEnd('\n'));
+    }
+
+    private static CapturedTool Refused(params string[] args)
+    {
+        var tool = CapturedTool.Run(Idle, args);
+
+        Assert.Equal(ExitCode.Usage, tool.ExitCode);
+        Assert.Empty(tool.Output);
+        if (!args.Contains("--verbose")) Assert.DoesNotContain("   at ", tool.Error, StringComparison.Ordinal);
+        return tool;
+    }
+
+    private static string[] Words(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}

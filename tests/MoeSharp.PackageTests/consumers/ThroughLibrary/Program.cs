@@ -1,0 +1,1 @@
+Console.WriteLine($"sum {Library.Sums.UpTo(10)}");
