@@ -8,6 +8,6 @@ for project in src/*/; do
     [ -f "$declared" ] || continue
     echo "#nullable enable" >"$declared"
     { dotnet build "$project" -c Release --no-incremental -p:TreatWarningsAsErrors=false -p:WarningsNotAsErrors=RS0016 2>&1 || true; } |
-        sed -nE "s/.*RS0016: Symbol '(.*)' is not part of the declared public API.*/\1/p" | LC_ALL=C sort -u >>"$declared"
+        grep -F "/$(basename "$project").csproj]" | sed -nE "s/.*RS0016: Symbol '(.*)' is not part of the declared public API.*/\1/p" | LC_ALL=C sort -u >>"$declared"
     echo "$project: $(($(wc -l <"$declared") - 1)) public symbols"
 done

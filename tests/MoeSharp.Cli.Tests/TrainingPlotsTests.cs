@@ -71,7 +71,7 @@ public sealed class TrainingPlotsTests
         var typeface = ScottPlot.Fonts.GetTypeface(PlotFonts.Family, ScottPlot.FontWeight.Normal, ScottPlot.FontSlant.Upright, ScottPlot.FontSpacing.Normal);
 
         Assert.Equal("Inter", typeface.FamilyName);
-        Assert.True(typeface.ContainsGlyphs("Training loss 0.5 · 2+ − 1e-3"));
+        Assert.True(typeface.ContainsGlyphs("Training loss 0.5, load (1 = even) 2+: -1e-3"));
     }
 
     [Fact]
