@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using MoeSharp.TestKit;
+using MoeSharp.Training;
+using SkiaSharp;
 
 namespace MoeSharp.Cli.Tests;
 
@@ -20,6 +22,22 @@ public sealed class TrainingPlotsTests
 
         Assert.Equal((TrainingPlots.Width, TrainingPlots.LossHeight), SizeOf(folder.File("loss.png")));
         Assert.Equal((TrainingPlots.Width, height), SizeOf(folder.File("expert-load.png")));
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(3, 4)]
+    [InlineData(600, 8)]
+    public void Write_StarvingFirstExpert_IsDarkBlueAtTheBottom(int steps, int experts)
+    {
+        using var folder = new TemporaryFolder();
+        ScriptedTraining.WriteMetrics(folder.Path, ScriptedTraining.Steps(steps, layers: 1, experts).Select(Starve));
+
+        TrainingPlots.Write(folder.Path);
+
+        using var image = SKBitmap.Decode(folder.File("expert-load.png"));
+        const int bottomOfPanel = TrainingPlots.PanelHeight - 60; // above the axis and its label
+        Assert.Equal(SKColor.Parse("#053061"), image.GetPixel(TrainingPlots.Width / 2, bottomOfPanel));
     }
 
     [Fact]
@@ -53,7 +71,17 @@ public sealed class TrainingPlotsTests
         var typeface = ScottPlot.Fonts.GetTypeface(PlotFonts.Family, ScottPlot.FontWeight.Normal, ScottPlot.FontSlant.Upright, ScottPlot.FontSpacing.Normal);
 
         Assert.Equal("Inter", typeface.FamilyName);
-        Assert.True(typeface.ContainsGlyphs("Training loss (1 = even), 2 or more: -1e-3"));
+        Assert.True(typeface.ContainsGlyphs("Training loss 0.5, load (1 = even) 2+: -1e-3"));
+    }
+
+    [Fact]
+    public void Smoothed_StraightFall_DoesNotLagBehind()
+    {
+        double[] falling = [.. Enumerable.Range(0, 300).Select(step => 8 - 0.01 * step)];
+
+        var smoothed = LossPlot.Smoothed(falling);
+
+        Assert.All(falling.Zip(smoothed), pair => Assert.Equal(pair.First, pair.Second, 9));
     }
 
     [Fact]
@@ -62,6 +90,12 @@ public sealed class TrainingPlotsTests
         var smoothed = LossPlot.Smoothed([3, 3, 3, 3]);
 
         Assert.All(smoothed, value => Assert.Equal(3, value, 12));
+    }
+
+    private static StepCompleted Starve(StepCompleted step)
+    {
+        step.ExpertLoad[0][0] = 0;
+        return step;
     }
 
     private static (int Width, int Height) SizeOf(string png)

@@ -30,36 +30,36 @@ internal static class ExpertLoadPlot
 
     private static void DrawLayer(Plot plot, IReadOnlyList<StepCompleted> steps, int layer)
     {
-        var loads = Loads(steps, layer);
-        var heat = plot.Add.Heatmap(loads);
+        var heat = plot.Add.Heatmap(Loads(steps, layer));
         heat.Colormap = new LoadColours();
         heat.ManualRange = new(0, Fullest);
-        heat.Position = Centres(steps[0].Step, steps[^1].Step, loads.GetLength(0));
+        var extent = new CoordinateRect(steps[0].Step - 0.5, steps[^1].Step + 0.5, -0.5, steps[0].ExpertLoad[layer].Length - 0.5); // a cell around each step and expert
+        heat.Rectangle = extent;
         heat.FlipVertically = true; // expert 0 at the bottom
         var bar = plot.Add.ColorBar(heat);
         (bar.Label, bar.LabelStyle.FontSize, bar.LabelStyle.FontName) = ("load (1 = even)", 14, PlotFonts.Family);
-        bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual([0, 0.5, 1, 1.5, 2], ["0", "0.5", "1", "1.5", "2 or more"]);
+        bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual([0, 0.5, 1, 1.5, 2], ["0", "0.5", "1", "1.5", "2+"]);
 
         PlotStyle.Apply(plot, $"MoE layer {layer}", "step", "expert");
         plot.HideGrid();
         plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic { IntegerTicksOnly = true };
-        plot.Axes.SetLimits(steps[0].Step - 0.5, steps[^1].Step + 0.5, -0.5, loads.GetLength(0) - 0.5);
+        plot.Axes.SetLimits(extent);
     }
 
-    // ScottPlot wants the centres of the outermost cells, and cells that have a size even where there is one of them
-    private static CoordinateRect Centres(int firstStep, int lastStep, int experts) => new(firstStep, Math.Max(lastStep, firstStep + 1), 0, Math.Max(experts - 1, 1));
-
-    // [experts, steps or groups of steps]
+    // [experts, steps or groups of steps]; a lone step or expert comes twice, because a heat map of one column or row is not drawn
     private static double[,] Loads(IReadOnlyList<StepCompleted> steps, int layer)
     {
-        var (experts, columns) = (steps[0].ExpertLoad[layer].Length, Math.Min(steps.Count, MostColumns));
-        var loads = new double[experts, columns];
+        var experts = steps[0].ExpertLoad[layer].Length;
+        var (rows, columns) = (Math.Max(2, experts), Math.Clamp(steps.Count, 2, MostColumns));
+        var loads = new double[rows, columns];
         for (var column = 0; column < columns; column++)
         {
-            var (from, to) = ((int)((long)column * steps.Count / columns), (int)((long)(column + 1) * steps.Count / columns));
-            for (var expert = 0; expert < experts; expert++)
+            var from = (int)((long)column * steps.Count / columns);
+            var to = Math.Max(from + 1, (int)((long)(column + 1) * steps.Count / columns));
+            for (var row = 0; row < rows; row++)
             {
-                for (var step = from; step < to; step++) loads[expert, column] += steps[step].ExpertLoad[layer][expert] * experts / (to - from);
+                var expert = row * experts / rows;
+                for (var step = from; step < to; step++) loads[row, column] += steps[step].ExpertLoad[layer][expert] * experts / (to - from);
             }
         }
 

@@ -13,8 +13,7 @@ internal static class LossPlot
     public static Multiplot Draw(IReadOnlyList<StepCompleted> steps)
     {
         var figure = new Multiplot();
-        figure.Subplots.GetPlot(0); // the figure starts with one plot
-        DrawLoss(figure.Subplots.GetPlot(0), steps);
+        DrawLoss(figure.Subplots.GetPlot(0), steps); // a figure starts with one plot
 
         var measured = steps.Where(step => step.HeldOutBitsPerByte is not null).ToArray();
         if (measured.Length == 0) return figure;
@@ -26,7 +25,7 @@ internal static class LossPlot
         layout.Set(figure.Subplots.GetPlot(0), GridCell(0, 3, rowSpan: 2));
         layout.Set(lower, GridCell(2, 3, rowSpan: 1));
         figure.Layout = layout;
-        foreach (var plot in figure.Subplots.GetPlots()) plot.Axes.SetLimitsX(0, steps[^1].Step);
+        foreach (var plot in figure.Subplots.GetPlots()) plot.Axes.SetLimitsX(0, 1.01 * steps[^1].Step);
 
         return figure;
     }
@@ -54,16 +53,15 @@ internal static class LossPlot
         PlotStyle.Apply(plot, "Held-out text", "step", "bits per byte");
     }
 
-    /// <summary>An exponential mean over about a fiftieth of the run, without the bias of its start.</summary>
+    /// <summary>The mean of the steps around each, a fiftieth of the run wide: centred, so that it does not lag behind a fall.</summary>
     internal static double[] Smoothed(IReadOnlyList<double> values)
     {
-        var keep = 1 - 1 / Math.Max(2, values.Count / 50.0);
-        var (sum, weight) = (0.0, 0.0);
+        var halfWidth = Math.Max(1, values.Count / 100);
         var smoothed = new double[values.Count];
         for (var i = 0; i < values.Count; i++)
         {
-            (sum, weight) = (keep * sum + values[i], keep * weight + 1);
-            smoothed[i] = sum / weight;
+            var reach = Math.Min(halfWidth, Math.Min(i, values.Count - 1 - i)); // as far to the left as to the right
+            for (var j = i - reach; j <= i + reach; j++) smoothed[i] += values[j] / (2 * reach + 1);
         }
 
         return smoothed;

@@ -40,7 +40,7 @@ internal sealed class PlainTrainingView(TextWriter output, TextWriter messages, 
         if (preparing.Activity == _activity && !IsPauseOver) return;
 
         _activity = preparing.Activity;
-        WriteLine(preparing.Share is > 0 ? Quantity.Text($"{preparing.Activity} ({preparing.Share:0 %})") : preparing.Activity);
+        WriteLine(preparing.Share is >= 0.01 ? Quantity.Text($"{preparing.Activity} ({preparing.Share:0 %})") : preparing.Activity);
     }
 
     private bool IsPauseOver => _lastLine is null || time.GetElapsedTime(_lastLine.Value) >= Pause;

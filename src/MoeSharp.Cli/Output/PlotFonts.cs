@@ -11,7 +11,6 @@ internal sealed class PlotFonts : IFontResolver
     private static readonly Lock Once = new();
 
     private readonly SKTypeface _regular = Load("Inter-Regular.ttf");
-    private readonly SKTypeface _semiBold = Load("Inter-SemiBold.ttf");
 
     private PlotFonts()
     {
@@ -29,9 +28,9 @@ internal sealed class PlotFonts : IFontResolver
         }
     }
 
-    public SKTypeface? CreateTypeface(string fontName, FontWeight weight, FontSlant slant, FontSpacing spacing) => CreateTypeface(fontName, weight >= FontWeight.SemiBold, slant != FontSlant.Upright);
+    public SKTypeface? CreateTypeface(string fontName, FontWeight weight, FontSlant slant, FontSpacing spacing) => fontName == Family ? _regular : null;
 
-    public SKTypeface? CreateTypeface(string fontName, bool bold, bool italic) => fontName == Family ? bold ? _semiBold : _regular : null;
+    public SKTypeface? CreateTypeface(string fontName, bool bold, bool italic) => fontName == Family ? _regular : null;
 
     private static SKTypeface Load(string name)
     {
