@@ -53,6 +53,19 @@ public sealed partial class ViewTests : IDisposable
     }
 
     [Fact]
+    public void Plain_Quiet_WritesNothingBeforeTheEnd()
+    {
+        using var output = new StringWriter();
+        var view = new PlainTrainingView(output, TextWriter.Null, _clock, isQuiet: true);
+
+        view.Report(new Preparing("Reading", null));
+        view.Report(ScriptedTraining.Started(60));
+        foreach (var step in ScriptedTraining.Steps(60)) view.Report(step);
+
+        Assert.Equal("", output.ToString());
+    }
+
+    [Fact]
     public void Plain_NoticesAndStop_GoToTheMessages()
     {
         using var messages = new StringWriter();

@@ -84,7 +84,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("--tokenizer other", "--tokenizer")]
     [InlineData("--preset tiny --json --threads 2 --verbose", "--preset")]
     public void Train_ResumeWithOptionsOfItsOwn_NamesThoseToLeaveOut(string options, string named) =>
-        AssertRefused($"--resume continues a run with its own options; leave out {named} (only --threads, --json and --verbose go with it).", ["train", "--resume", "run", .. Words(options)]);
+        AssertRefused($"--resume continues a run with its own options; leave out {named} (only --threads, --json, --quiet and --verbose go with it).", ["train", "--resume", "run", .. Words(options)]);
 
     [Fact]
     public void Train_ResumeWithAnyHyperParameter_IsRefused()
@@ -93,7 +93,7 @@ public sealed class WrongUsageTests : IDisposable
         {
             var value = option.HelpName == "X" ? "0.5" : option.HelpName == "[true|false]" ? "true" : option.HelpName!.Split('|')[0].Replace('N', '1');
 
-            AssertRefused($"--resume continues a run with its own options; leave out {option.Name} (only --threads, --json and --verbose go with it).", "train", "--resume", "run", option.Name, value);
+            AssertRefused($"--resume continues a run with its own options; leave out {option.Name} (only --threads, --json, --quiet and --verbose go with it).", "train", "--resume", "run", option.Name, value);
         }
     }
 

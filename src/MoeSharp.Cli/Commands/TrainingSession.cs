@@ -3,7 +3,7 @@ using MoeSharp.Training;
 namespace MoeSharp.Cli;
 
 /// <summary>One run of <c>moesharp train</c> from the resolved options to the closing report.</summary>
-internal sealed class TrainingSession(Surroundings surroundings, TrainingOptions options, TrainingRun run, bool isJson)
+internal sealed class TrainingSession(Surroundings surroundings, TrainingOptions options, TrainingRun run, bool isJson, bool isQuiet)
 {
     private const string SamplePrompt = "The";
     private const int SampleTokens = 80;
@@ -30,8 +30,8 @@ internal sealed class TrainingSession(Surroundings surroundings, TrainingOptions
     }
 
     private ITrainingView ChooseView() => isJson ? new JsonTrainingView(surroundings.Output, surroundings.Error)
-        : surroundings.Terminal is { } terminal ? new LiveTrainingView(terminal, surroundings.Output, surroundings.Time)
-        : new PlainTrainingView(surroundings.Output, surroundings.Error, surroundings.Time);
+        : surroundings.Terminal is { } terminal && !isQuiet ? new LiveTrainingView(terminal, surroundings.Output, surroundings.Time)
+        : new PlainTrainingView(surroundings.Output, surroundings.Error, surroundings.Time, isQuiet);
 
     private void OnStopRequest(ITrainingView view)
     {

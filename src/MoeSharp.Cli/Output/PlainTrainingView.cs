@@ -3,7 +3,7 @@ using MoeSharp.Training;
 namespace MoeSharp.Cli;
 
 /// <summary>A run as lines of text, for files and pipes: about one every five seconds, and one for every measurement.</summary>
-internal sealed class PlainTrainingView(TextWriter output, TextWriter messages, TimeProvider time) : ITrainingView, IProgress<TrainingEvent>
+internal sealed class PlainTrainingView(TextWriter output, TextWriter messages, TimeProvider time, bool isQuiet = false) : ITrainingView, IProgress<TrainingEvent>
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
 
@@ -62,6 +62,8 @@ internal sealed class PlainTrainingView(TextWriter output, TextWriter messages, 
 
     private void WriteLine(string line)
     {
+        if (isQuiet) return;
+
         _lastLine = time.GetTimestamp();
         output.WriteLine(line);
         output.Flush();

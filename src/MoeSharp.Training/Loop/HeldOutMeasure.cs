@@ -23,38 +23,53 @@ internal sealed class HeldOutMeasure
         if (tokens.Count < 2) throw new MoeException($"The held-out text has {tokens.Count} tokens; at least 2 are needed. Give more data or set a larger held-out share.");
     }
 
-    /// <summary>Predicts up to <paramref name="limit"/> tokens from the start of the text.</summary>
+    /// <summary>Predicts the whole text, or about <paramref name="limit"/> tokens of it in windows that are spread evenly.</summary>
     /// <exception cref="OperationCanceledException">Cancelled between batches.</exception>
     public double BitsPerByte(DecoderModel model, long limit, CancellationToken cancellationToken)
     {
         using var ungraded = no_grad();
-        long count = Math.Min(limit, _tokens.Count - 1), bytes = 0;
+        long bytes = 0;
         double nats = 0;
-
-        for (long start = 0; start < count;)
+        foreach (var (starts, length) in Windows(limit).Chunk(Rows).SelectMany(SameLength))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            // whole windows in batches, then what is left as one short row
-            long left = count - start;
-            var (rows, length) = left >= _length ? (Math.Min(Rows, left / _length), _length) : (1L, (int)left);
-            nats += Nats(model, start, rows, length, ref bytes);
-            start += rows * length;
+            nats += Nats(model, starts, length, ref bytes);
         }
 
         return nats / Math.Log(2) / Math.Max(bytes, 1);
     }
 
-    private double Nats(DecoderModel model, long start, long rows, long length, ref long bytes)
+    /// <summary>Where windows start, and how many tokens each predicts.</summary>
+    private IEnumerable<(long Start, int Length)> Windows(long limit)
+    {
+        long count = _tokens.Count - 1;
+        if (limit < count && count > _length)
+        {
+            long windows = Math.Max(limit / _length, 1);
+            for (long i = 0; i < windows; i++) yield return (i * (count - _length) / Math.Max(windows - 1, 1), _length);
+            yield break;
+        }
+
+        for (long start = 0; start < count; start += _length) yield return (start, (int)Math.Min(_length, count - start));
+    }
+
+    /// <summary>Windows of one batch; the last of a text is short and goes alone.</summary>
+    private static IEnumerable<(long[] Starts, int Length)> SameLength((long Start, int Length)[] windows) =>
+        windows.GroupBy(window => window.Length).Select(group => (group.Select(window => window.Start).ToArray(), group.Key));
+
+    private double Nats(DecoderModel model, long[] starts, int length, ref long bytes)
     {
         using var scope = NewDisposeScope();
 
-        var tokens = new long[rows * length + 1];
-        _tokens.Read(start, tokens);
-        foreach (long token in tokens.AsSpan(1)) bytes += _byteCounts[token];
-        var all = tensor(tokens);
-        var inputs = all.narrow(0, 0, rows * length).view(rows, length);
+        var (inputs, targets) = (new long[starts.Length * length], new long[starts.Length * length]);
+        foreach (var (row, start) in starts.Index())
+        {
+            _tokens.Read(start, inputs.AsSpan(row * length, length));
+            _tokens.Read(start + 1, targets.AsSpan(row * length, length));
+        }
 
-        var hidden = model.forward(inputs).Hidden;
-        return TrainingStep.LanguageModelLoss(model, hidden, all.narrow(0, 1, rows * length)).item<float>() * (double)(rows * length);
+        foreach (long token in targets) bytes += _byteCounts[token];
+        var hidden = model.forward(tensor(inputs, [starts.Length, length])).Hidden;
+        return TrainingStep.LanguageModelLoss(model, hidden, tensor(targets, [starts.Length, length])).item<float>() * (double)targets.Length;
     }
 }

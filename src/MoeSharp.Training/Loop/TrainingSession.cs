@@ -73,7 +73,7 @@ internal sealed class TrainingSession : IDisposable
         var measures = Try(step, () => _step.Run(MicroBatches(step), _options.Accumulation, learningRate));
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
 
-        bool isMeasured = _options.EvaluateEvery > 0 && (step + 1) % _options.EvaluateEvery == 0 && step + 1 < _options.Steps;
+        bool isMeasured = _options.EvaluateEvery > 0 && ((step + 1) % _options.EvaluateEvery == 0 || step + 1 == _options.Steps);
         _last = new StepCompleted
         {
             Step = step + 1,

@@ -7,7 +7,7 @@ internal sealed class TrainingText : IDisposable
     {
         Tokenizer = tokenizer;
         Corpus = corpus;
-        ByteCounts = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => id == tokenizer.EndOfTextId ? 0 : tokenizer.TokenBytes(id).Length)];
+        ByteCounts = CountBytes(tokenizer);
     }
 
     public ByteLevelTokenizer Tokenizer { get; }
@@ -30,6 +30,9 @@ internal sealed class TrainingText : IDisposable
             : BpeTrainer.Train(documents.Select(document => document.Text), new() { VocabularySize = options.VocabularySize }, Activity("training the tokenizer"), cancellationToken);
         return new TrainingText(tokenizer, TokenCorpus.Open(documents, tokenizer, options.HeldOutShare, TokenCorpus.DefaultCacheFolder, Activity("tokenizing"), cancellationToken));
     }
+
+    internal static int[] CountBytes(ByteLevelTokenizer tokenizer) =>
+        [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id => id == tokenizer.EndOfTextId ? 0 : tokenizer.TokenBytes(id).Length)];
 
     /// <inheritdoc/>
     public void Dispose() => Corpus.Dispose();

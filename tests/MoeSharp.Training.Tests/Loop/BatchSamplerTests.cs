@@ -1,4 +1,3 @@
-using MoeSharp.TestKit;
 using static TorchSharp.torch;
 
 namespace MoeSharp.Training.Tests;
@@ -49,34 +48,7 @@ public sealed class BatchSamplerTests
         }
     }
 
-    [Fact]
-    public void HeldOutMeasure_AModelThatKnowsNothing_NeedsTheBitsOfAUniformGuess()
-    {
-        using var scope = NewDisposeScope();
-        using var corpus = SmallCorpus.Open();
-        using var model = new DecoderModel(TinyModel.Shape.ToDecoder(SmallCorpus.Vocabulary, 32, 0));
-        model.Initialize(1);
-        using (no_grad()) model.Head!.zero_();
-        int[] oneByteEach = [.. Enumerable.Repeat(1, SmallCorpus.Vocabulary)];
-
-        double bits = new HeldOutMeasure(corpus.HeldOut, oneByteEach, length: 16).BitsPerByte(model, long.MaxValue, default);
-
-        Assert.Equal(Math.Log2(SmallCorpus.Vocabulary), bits, 1e-4);
-    }
-
     private static long[][] Rows(Tensor batch) => [.. Enumerable.Range(0, (int)batch.size(0)).Select(row => batch[row].data<long>().ToArray())];
 
     private static string Key(long[] row) => string.Join(',', row);
-}
-
-/// <summary>A corpus of the fixture's text.</summary>
-internal static class SmallCorpus
-{
-    public const int Vocabulary = 300;
-
-    private static readonly TextCollection Documents = TextData.Read([Fixtures.Path("tokenizer", "training")]);
-    private static readonly ByteLevelTokenizer Tokenizer = BpeTrainer.Train(Documents.Select(document => document.Text), new() { VocabularySize = Vocabulary });
-    private static readonly TemporaryFolder Cache = new();
-
-    public static TokenCorpus Open() => TokenCorpus.Open(Documents, Tokenizer, 0.2, Cache.Path, null, default);
 }
