@@ -25,7 +25,7 @@ public static class TrainingPresets
     public static TrainingOptions Default { get; } = new()
     {
         Model = new() { HiddenSize = 128, LayerCount = 4, HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 64, ExpertCount = 8, TopK = 2, ExpertSize = 192, TieEmbeddings = true },
-        Steps = 1200,
+        Steps = 1500,
         BatchSize = 8,
         SequenceLength = 256,
         LearningRate = 1.2e-2,
