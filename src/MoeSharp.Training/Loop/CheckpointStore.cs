@@ -25,22 +25,18 @@ internal sealed class CheckpointStore
     }
 
     /// <summary>Writes a checkpoint and removes those that are no longer kept; returns its folder.</summary>
+    /// <exception cref="CheckpointException">The disk is full or not writable; the checkpoints before stay as they are.</exception>
     public string Save(DecoderModel model, AdamW optimizer, CheckpointState progress)
     {
-        string final = FolderOf(progress.Step), partial = Path.Combine(_folder, $"{Partial}{progress.Step}");
-        Directory.CreateDirectory(_folder);
-        RemovePartial();
-        Directory.CreateDirectory(partial);
-
-        ModelCheckpoint.SaveWeights(model, Path.Combine(partial, Weights));
-        SaveMoments(model, optimizer, Path.Combine(partial, Moments));
-        var state = progress with { Files = new() { [Weights] = Hash(Path.Combine(partial, Weights)), [Moments] = Hash(Path.Combine(partial, Moments)) } };
-        AtomicFile.WriteAllText(Path.Combine(partial, State), JsonSerializer.Serialize(state, TrainingJson.Indented.CheckpointState) + "\n");
-
-        if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
-        Directory.Move(partial, final);
-        Prune();
-        return final;
+        try
+        {
+            return Write(model, optimizer, progress);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            RemovePartial();
+            throw new CheckpointException(_folder, $"The checkpoint of step {progress.Step} cannot be written: {e.Message} Those before it are whole: free some space, then resume the run.", e);
+        }
     }
 
     /// <summary>Restores the newest checkpoint into a model and its optimiser; null when there is none yet.</summary>
@@ -56,6 +52,24 @@ internal sealed class CheckpointStore
         using (var files = ModelFolder.Open(folder)) ModelCheckpoint.LoadWeights(model, files, folder);
         LoadMoments(model, optimizer, Path.Combine(folder, Moments));
         return state;
+    }
+
+    private string Write(DecoderModel model, AdamW optimizer, CheckpointState progress)
+    {
+        string final = FolderOf(progress.Step), partial = Path.Combine(_folder, $"{Partial}{progress.Step}");
+        Directory.CreateDirectory(_folder);
+        RemovePartial();
+        Directory.CreateDirectory(partial);
+
+        ModelCheckpoint.SaveWeights(model, Path.Combine(partial, Weights));
+        SaveMoments(model, optimizer, Path.Combine(partial, Moments));
+        var state = progress with { Files = new() { [Weights] = Hash(Path.Combine(partial, Weights)), [Moments] = Hash(Path.Combine(partial, Moments)) } };
+        AtomicFile.WriteAllText(Path.Combine(partial, State), JsonSerializer.Serialize(state, TrainingJson.Indented.CheckpointState) + "\n");
+
+        if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
+        Directory.Move(partial, final);
+        Prune();
+        return final;
     }
 
     private string FolderOf(int step) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D8}"));

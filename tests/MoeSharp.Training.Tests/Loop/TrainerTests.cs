@@ -193,5 +193,19 @@ public sealed class TrainerTests
         Assert.NotEmpty(Directory.EnumerateDirectories(run.File("state")));
     }
 
+    [Fact]
+    public void Run_ACheckpointThatCannotBeWritten_SaysSoAndLeavesNoPart()
+    {
+        using var run = new TinyRun();
+
+        var error = Assert.Throws<CheckpointException>(() => run.Train(onEvent: e =>
+        {
+            if (e is StepCompleted { Step: 1 }) File.WriteAllText(run.File("state"), "in the way");
+        }));
+
+        Assert.Matches(@"state: The checkpoint of step 2 cannot be written: .* Those before it are whole: free some space, then resume the run\.$", error.Message);
+        Assert.Equal(["metrics.jsonl", "run.json", "state"], Directory.EnumerateFileSystemEntries(run.Folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
     private static IEnumerable<double> Losses(TinyRun run) => MetricsLog.Read(run.File("metrics.jsonl")).Select(step => step.Loss);
 }
