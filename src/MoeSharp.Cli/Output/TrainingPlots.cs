@@ -1,3 +1,4 @@
+using MoeSharp.Checkpoints;
 using ScottPlot;
 
 namespace MoeSharp.Cli;
@@ -24,15 +25,6 @@ internal static class TrainingPlots
     private static void Save(Multiplot figure, string path, int height)
     {
         using var image = figure.Render(Width, height);
-        var aside = $"{path}.partial";
-        try
-        {
-            File.WriteAllBytes(aside, image.GetImageBytes(ImageFormat.Png));
-            File.Move(aside, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(aside);
-        }
+        AtomicFile.Write(path, stream => stream.Write(image.GetImageBytes(ImageFormat.Png)));
     }
 }

@@ -6,7 +6,7 @@ namespace MoeSharp;
 
 /// <summary>
 /// Root-mean-square normalisation of rows, y = x · r · w with r = 1 / sqrt(mean(x²) + epsilon), forward and backward in one pass over memory
-/// each. libtorch composes both from about ten passes; backward is four times as fast this way at [4096, 256].
+/// each. libtorch composes both from about ten passes; at [4096, 256] on two Zen 4 cores, forward takes 1.3 times and both together 2.0 times as long that way.
 /// </summary>
 /// <remarks>
 /// Float32 throughout. Rows are dealt in blocks of a fixed size, and sums over rows run block by block, so the bits do not depend on the

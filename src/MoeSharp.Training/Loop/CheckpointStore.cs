@@ -147,7 +147,7 @@ internal sealed class CheckpointStore
         }
     }
 
-    private static IEnumerable<(string Name, TorchSharp.torch.Tensor Value)> MomentsOf(DecoderModel model, AdamW optimizer)
+    private static IEnumerable<(string Name, Tensor Value)> MomentsOf(DecoderModel model, AdamW optimizer)
     {
         var names = model.named_parameters().ToDictionary(named => named.parameter.Handle, named => named.name);
         foreach (var slot in optimizer.Slots)

@@ -29,7 +29,19 @@ public sealed class FusedOperationTests
     }
 
     [Fact]
-    public void RmsNorm_AnyThreads_GiveTheSameBits()
+    public void RmsNorm_ARowOfItsOwn_HasTheBitsItHasAmongOthers()
+    {
+        using var scope = NewDisposeScope();
+        var x = randn(200, 24, generator: new Generator(1));
+        using var norm = new RmsNorm(24, 1e-6);
+
+        var together = norm.call(x);
+
+        foreach (long row in (long[])[0, 63, 64, 199]) Assert.Equal(together[row].bytes.ToArray(), norm.call(x.narrow(0, row, 1)).bytes.ToArray());
+    }
+
+    [Fact]
+    public void RmsNorm_Repeated_GivesTheSameBits()
     {
         using var scope = NewDisposeScope();
         var x = randn(1000, 24, generator: new Generator(1)).requires_grad_();
