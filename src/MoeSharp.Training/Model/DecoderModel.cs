@@ -129,7 +129,7 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
         if (mask is not null) allowed = allowed.logical_and(mask.to(ScalarType.Bool).view(-1, 1, 1, count));
 
         // a large finite number, not -inf: the row of a padded position, which may see nothing, becomes an even mean instead of NaN, as in transformers
-        return zeros(1).masked_fill(allowed.logical_not(), Blocked);
+        return zeros(1, device: tokens.device).masked_fill(allowed.logical_not(), Blocked);
     }
 
     private void CheckInput(Tensor tokens, Tensor? mask, KeyValueCache? cache)
