@@ -21,12 +21,10 @@ public static class AtomicFile
         string aside = $"{AsidePrefix(target)}{Guid.NewGuid():N}{AsideSuffix}";
         try
         {
-            using (var stream = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16))
-            {
-                write(stream);
-                stream.Flush(flushToDisk: true); // before the rename: otherwise a power cut may leave the new name on an empty file
-            }
-
+            // renamed while open: a file that nobody holds is taken for a killed writer's. Windows renames only what is shared for it
+            using var stream = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None, bufferSize: 1 << 16);
+            write(stream);
+            stream.Flush(flushToDisk: true); // before the rename: otherwise a power cut may leave the new name on an empty file
             File.Move(aside, target, overwrite: true);
         }
         catch
@@ -65,6 +63,8 @@ public static class AtomicFile
 
             try
             {
+                if (new FileInfo(aside).Length == 0) continue; // perhaps created this moment, and not yet locked
+
                 new FileStream(aside, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose).Dispose();
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

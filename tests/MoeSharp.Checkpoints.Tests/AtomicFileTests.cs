@@ -80,6 +80,17 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
+    public void AtomicFile_ManyWritersOfOneName_AllFinish()
+    {
+        string path = _folder.File("a.txt");
+
+        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i => AtomicFile.WriteAllText(path, $"writer {i}"));
+
+        Assert.StartsWith("writer ", File.ReadAllText(path), StringComparison.Ordinal);
+        Assert.Equal([path], Directory.GetFiles(_folder.Path));
+    }
+
+    [Fact]
     public void AtomicFile_TwoWritersAtOnce_BothFinishAndTheLaterWins()
     {
         string path = _folder.File("a.txt");
