@@ -24,7 +24,7 @@ public sealed record ExpertOptions
     internal void CollectFaults(OptionFaults faults)
     {
         faults.When(IntermediateSize < 1, $"Experts.IntermediateSize is {IntermediateSize}; set it to 1 or more.");
-        faults.When(!Enum.IsDefined(Activation), $"Experts.Activation is {(int)Activation}; choose one of {string.Join(", ", Enum.GetNames<ExpertActivation>())}.");
+        faults.WhenUndefined(Activation, "Experts.Activation");
         faults.When(Limit is { } limit && !(limit > 0 && double.IsFinite(limit)), $"Experts.Limit is {Limit}; set it above 0, or to null for no limit.");
     }
 }
@@ -40,6 +40,12 @@ public enum ExpertActivation
 
     /// <summary>gelu(gate) · up with the tanh approximation.</summary>
     GeluTanh,
+
+    /// <summary>max(gate, 0) · up.</summary>
+    Relu,
+
+    /// <summary>max(gate, 0)² · up (Primer, So et al. 2021, arXiv:2109.08668).</summary>
+    Relu2,
 
     /// <summary>(up + 1) · gate · sigmoid(1.702 · gate): the experts of GPT-OSS.</summary>
     GptOss,

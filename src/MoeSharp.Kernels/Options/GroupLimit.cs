@@ -9,16 +9,23 @@ namespace MoeSharp;
 /// <param name="By">How a group is ranked.</param>
 public sealed record GroupLimit(int Groups, int Keep, GroupRanking By)
 {
+    /// <summary>How many of a group's choice values <see cref="GroupRanking.TopSum"/> adds; 1 to the size of a group, default 2.</summary>
+    public int Count { get; init; } = 2;
+
+    /// <summary>How many of a group's best choice values its rank adds up.</summary>
+    internal int Summed => By == GroupRanking.Max ? 1 : By == GroupRanking.TopTwoSum ? 2 : Count;
+
     internal void CollectFaults(OptionFaults faults, int expertCount, int topK)
     {
         bool divides = Groups >= 1 && expertCount % Groups == 0;
         faults.When(!divides, $"GroupLimit.Groups is {Groups}; it must divide the {expertCount} experts evenly.");
         faults.When(Keep < 1 || (divides && Keep > Groups), $"GroupLimit.Keep is {Keep}; set it to 1..{Math.Max(Groups, 1)}.");
-        faults.When(!Enum.IsDefined(By), $"GroupLimit.By is {(int)By}; choose one of {string.Join(", ", Enum.GetNames<GroupRanking>())}.");
+        faults.WhenUndefined(By, "GroupLimit.By");
         if (!divides) return;
 
         int size = expertCount / Groups;
         faults.When(By == GroupRanking.TopTwoSum && size < 2, $"GroupLimit ranks by the best two of a group, but a group has {size} expert; use fewer groups or rank by Max.");
+        faults.When(By == GroupRanking.TopSum && (Count < 1 || Count > size), $"GroupLimit.Count is {Count}, but a group has {size} experts; set it to 1..{size}.");
         faults.When((long)Keep * size < topK, $"GroupLimit keeps {Keep} groups of {size} experts, fewer than TopK = {topK}; keep more groups.");
     }
 }
@@ -31,4 +38,7 @@ public enum GroupRanking
 
     /// <summary>By the sum of the two largest choice values of the group (DeepSeek-V3).</summary>
     TopTwoSum,
+
+    /// <summary>By the sum of the <see cref="GroupLimit.Count"/> largest choice values of the group (Megatron-Core, with K / keep of them).</summary>
+    TopSum,
 }

@@ -18,6 +18,21 @@ public sealed record MoeOptions
     /// <summary>The expert that every token passes through besides its chosen ones; null (the default) when there is none.</summary>
     public SharedExpertOptions? Shared { get; init; }
 
+    /// <summary>Which of the selected pairs are computed; the default drops nothing.</summary>
+    public DispatchOptions Dispatch { get; init; } = new();
+
+    /// <summary>The load-balance losses of training; default none.</summary>
+    public IReadOnlyList<LoadBalanceOptions> LoadBalance { get; init; } = [];
+
+    /// <summary>The coefficient of the router z-loss, the mean over tokens of logsumexp(logits)² (ST-MoE, arXiv:2202.08906); 0 or more, default 0.</summary>
+    public double ZLossCoefficient { get; init; }
+
+    /// <summary>The loss-free balancing of the correction bias; null (the default) for none.</summary>
+    public BalanceBiasOptions? BalanceBias { get; init; }
+
+    /// <summary>What a token mask leaves padding out of; the default is everything.</summary>
+    public MaskScope MaskScope { get; init; }
+
     /// <summary>Which implementation computes the experts; <see cref="ExpertBackend.Auto"/> takes the fastest that fits.</summary>
     public ExpertBackend Backend { get; init; }
 
@@ -33,9 +48,14 @@ public sealed record MoeOptions
     internal void CollectFaults(OptionFaults faults)
     {
         faults.When(HiddenSize < 1, $"HiddenSize is {HiddenSize}; set it to 1 or more.");
-        faults.When(!Enum.IsDefined(Backend), $"Backend is {(int)Backend}; choose one of {string.Join(", ", Enum.GetNames<ExpertBackend>())}.");
+        faults.WhenUndefined(Backend, "Backend");
+        faults.WhenUndefined(MaskScope, "MaskScope");
+        faults.When(!(ZLossCoefficient >= 0 && double.IsFinite(ZLossCoefficient)), $"ZLossCoefficient is {ZLossCoefficient}; set it to 0 or more.");
         Router.CollectFaults(faults);
         Experts.CollectFaults(faults);
         Shared?.CollectFaults(faults);
+        Dispatch.CollectFaults(faults, Router);
+        foreach (var loss in LoadBalance) loss.CollectFaults(faults, Router);
+        BalanceBias?.CollectFaults(faults, Router);
     }
 }

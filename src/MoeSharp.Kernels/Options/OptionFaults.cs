@@ -11,6 +11,11 @@ internal sealed class OptionFaults(string subject)
         if (isFaulty) _faults.Add(fault);
     }
 
+    /// <summary>Notes a fault when <paramref name="value"/> is none of its enumeration's members.</summary>
+    public void WhenUndefined<T>(T value, string name)
+        where T : struct, Enum =>
+        When(!Enum.IsDefined(value), $"{name} is {value}; choose one of {string.Join(", ", Enum.GetNames<T>())}.");
+
     /// <summary>Throws one <see cref="ArgumentException"/> that lists every fault, or returns.</summary>
     public void ThrowIfAny()
     {

@@ -34,6 +34,9 @@ public enum Renormalization
 
     /// <summary>The weights are divided by their sum plus epsilon.</summary>
     Always,
+
+    /// <summary>The weights are divided by their p-norm plus epsilon, (Σ |w|^p)^(1/p) (DBRX).</summary>
+    PNorm,
 }
 
 /// <summary>What a routing weight multiplies.</summary>

@@ -2,7 +2,7 @@ namespace MoeSharp;
 
 /// <summary>
 /// How tokens choose experts. Every known router is an instance of one pipeline, in this order: logits (+ logit bias) → score →
-/// choice = score + correction bias → group limit on the choice → top-k of the choice, ties to the lowest expert → weights from the
+/// choice = score + correction bias → group limit on the choice → selection (top-k of the choice, ties to the lowest expert) → weights from the
 /// unbiased score or from a softmax over the selected logits → renormalise → × scale → × per-expert scale → applied to the expert's
 /// output or to its input. All of it runs in float32, whatever the model's type.
 /// </summary>
@@ -29,14 +29,32 @@ public sealed record RouterOptions
     /// <summary>Restricts each token to the experts of its best groups (DeepSeek-V2 and V3); null (the default) for no limit.</summary>
     public GroupLimit? GroupLimit { get; init; }
 
+    /// <summary>How experts are selected; the default is the top-k of the choice.</summary>
+    public Selection Select { get; init; } = new Selection.TopK();
+
+    /// <summary>A normalisation of what the router reads (Gemma 4); null (the default) for none.</summary>
+    public RouterInputNorm? InputNorm { get; init; }
+
+    /// <summary>In training, what the router reads is multiplied by even draws from 1 - x to 1 + x (Switch Transformer); 0 to below 1, default 0.</summary>
+    public double InputJitter { get; init; }
+
+    /// <summary>In training, each logit is multiplied by an even draw from 1 - x to 1 + x; 0 to below 1, default 0.</summary>
+    public double LogitJitter { get; init; }
+
+    /// <summary>Decides all that is drawn (jitter, SparseMixer's samples, random selection), with the step and the token's place; default 0.</summary>
+    public int Seed { get; init; }
+
     /// <summary>Where the weights of the selected experts come from; the default is their score.</summary>
     public WeightSource Weights { get; init; }
 
-    /// <summary>Whether the weights are divided by their sum. Default <see cref="Renormalization.Never"/>.</summary>
+    /// <summary>Whether the weights are divided by their sum or norm. Default <see cref="Renormalization.Never"/>.</summary>
     public Renormalization Renormalize { get; init; }
 
     /// <summary>Added to the sum that renormalisation divides by (1e-20 in DeepSeek-V3); 0 or more, default 0. Ignored when weights are not renormalised.</summary>
     public double RenormalizeEpsilon { get; init; }
+
+    /// <summary>The p of <see cref="Renormalization.PNorm"/>; above 0, default 1. Ignored otherwise.</summary>
+    public double RenormalizePower { get; init; } = 1;
 
     /// <summary>Multiplies every weight after renormalisation (2.5 in DeepSeek-V3); finite, default 1.</summary>
     public double Scale { get; init; } = 1;
@@ -60,12 +78,19 @@ public sealed record RouterOptions
     {
         faults.When(ExpertCount < 1, $"ExpertCount is {ExpertCount}; set it to 1 or more.");
         faults.When(TopK < 1 || TopK > ExpertCount, $"TopK is {TopK} but there are {ExpertCount} experts; set TopK to 1..{Math.Max(ExpertCount, 1)}.");
-        faults.When(!Enum.IsDefined(Score), $"Score is {(int)Score}; choose one of {string.Join(", ", Enum.GetNames<ScoreFunction>())}.");
-        faults.When(!Enum.IsDefined(Weights), $"Weights is {(int)Weights}; choose one of {string.Join(", ", Enum.GetNames<WeightSource>())}.");
-        faults.When(!Enum.IsDefined(Renormalize), $"Renormalize is {(int)Renormalize}; choose one of {string.Join(", ", Enum.GetNames<Renormalization>())}.");
-        faults.When(!Enum.IsDefined(ApplyTo), $"ApplyTo is {(int)ApplyTo}; choose one of {string.Join(", ", Enum.GetNames<WeightTarget>())}.");
+        faults.WhenUndefined(Score, "Score");
+        faults.WhenUndefined(Weights, "Weights");
+        faults.WhenUndefined(Renormalize, "Renormalize");
+        faults.WhenUndefined(ApplyTo, "ApplyTo");
         faults.When(!double.IsFinite(RenormalizeEpsilon) || RenormalizeEpsilon < 0, $"RenormalizeEpsilon is {RenormalizeEpsilon}; set it to 0 or more.");
+        faults.When(!(RenormalizePower > 0 && double.IsFinite(RenormalizePower)), $"RenormalizePower is {RenormalizePower}; set it above 0.");
+        faults.When(!(InputJitter is >= 0 and < 1), $"InputJitter is {InputJitter}; set it to 0 or more and below 1.");
+        faults.When(!(LogitJitter is >= 0 and < 1), $"LogitJitter is {LogitJitter}; set it to 0 or more and below 1.");
         faults.When(!double.IsFinite(Scale), $"Scale is {Scale}; set it to a finite number.");
+        faults.When(GroupLimit is not null && !Select.RanksExperts, $"GroupLimit restricts a top-k, but Select is {Select.GetType().Name}; set GroupLimit to null, or Select to TopK.");
+        faults.When(HasCorrectionBias && !Select.RanksExperts, $"HasCorrectionBias moves a top-k, but Select is {Select.GetType().Name}; set it to false, or Select to TopK.");
         GroupLimit?.CollectFaults(faults, ExpertCount, TopK);
+        InputNorm?.CollectFaults(faults);
+        Select.CollectFaults(faults, this);
     }
 }

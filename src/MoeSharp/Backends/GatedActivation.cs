@@ -23,6 +23,8 @@ internal static class GatedActivation
         ExpertActivation.Silu => (gate, up) => functional.silu(gate) * up,
         ExpertActivation.Gelu => (gate, up) => functional.gelu(gate) * up,
         ExpertActivation.GeluTanh => (gate, up) => functional.gelu(gate, TorchSharp.Modules.GELU.Approximate.tanh) * up,
+        ExpertActivation.Relu => (gate, up) => functional.relu(gate) * up,
+        ExpertActivation.Relu2 => (gate, up) => functional.relu(gate).square() * up,
         ExpertActivation.GptOss => (gate, up) => (up + 1) * gate * (gate * GptOssAlpha).sigmoid(),
         _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, "No such activation."),
     };

@@ -13,7 +13,7 @@ internal sealed class NaiveMoe(MoeOptions options, IReadOnlyDictionary<string, d
     /// <summary>The smallest difference between a selected and a rejected value that was not an exact tie of logits: below it, float32 may decide otherwise.</summary>
     public double Margin { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>The smallest distance of a gate or an up projection from its clamp, where the derivative jumps.</summary>
+    /// <summary>The smallest distance of a gate or an up projection from where the derivative jumps: its clamp, or relu's zero.</summary>
     public double ClampDistance { get; private set; } = double.PositiveInfinity;
 
     public List<int[]> Selected { get; } = [];
@@ -129,10 +129,14 @@ internal sealed class NaiveMoe(MoeOptions options, IReadOnlyDictionary<string, d
                 (g, u) = (Math.Min(g, bound), Math.Clamp(u, -bound, bound));
             }
 
+            if (options.Experts.Activation == ExpertActivation.Relu) ClampDistance = Math.Min(ClampDistance, Math.Abs(g));
+
             result[i] = options.Experts.Activation switch
             {
                 ExpertActivation.Silu => g * Sigmoid(g) * u,
                 ExpertActivation.Gelu => g * NormalCdf(g) * u,
+                ExpertActivation.Relu => Math.Max(g, 0) * u,
+                ExpertActivation.Relu2 => Math.Pow(Math.Max(g, 0), 2) * u,
                 ExpertActivation.GeluTanh => 0.5 * g * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (g + (0.044715 * g * g * g)))) * u,
                 _ => (u + 1) * g * Sigmoid(1.702 * g),
             };
