@@ -7,17 +7,19 @@ internal static class LayerInput
 {
     /// <summary>Throws unless the tensors fit a layer whose router matrix is <paramref name="weight"/> [E, D].</summary>
     /// <exception cref="ArgumentException">Says which tensor is wrong, how, and what fits.</exception>
-    public static void Check(Tensor hidden, Tensor? tokenMask, Tensor? routerInput, Tensor weight)
+    public static void Check(Tensor hidden, RoutingCall call, Tensor weight)
     {
         ArgumentNullException.ThrowIfNull(hidden);
         CheckHidden(hidden, weight, nameof(hidden));
-        if (tokenMask is not null) CheckMask(tokenMask, hidden);
-        if (routerInput is null) return;
+        if (call.TokenMask is { } mask) CheckPerToken(mask, hidden, ScalarType.Bool, "token mask", "one value per token, false for padding");
+        if (call.TokenIds is { } ids) CheckPerToken(ids, hidden, ScalarType.Int64, "token ids", "one id per token");
+        if (call.Experts is { } experts) CheckExperts(experts, hidden);
+        if (call.RouterInput is not { } routerInput) return;
 
-        CheckHidden(routerInput, weight, nameof(routerInput));
+        CheckHidden(routerInput, weight, nameof(call));
         if (!routerInput.shape.AsSpan().SequenceEqual(hidden.shape))
         {
-            throw new ArgumentException($"The router's input has shape {Text(routerInput.shape)}; expected {Text(hidden.shape)} like the hidden states.", nameof(routerInput));
+            throw new ArgumentException($"The router's input has shape {Text(routerInput.shape)}; expected {Text(hidden.shape)} like the hidden states.", nameof(call));
         }
     }
 
@@ -40,12 +42,19 @@ internal static class LayerInput
         }
     }
 
-    private static void CheckMask(Tensor tokenMask, Tensor hidden)
+    private static void CheckPerToken(Tensor values, Tensor hidden, ScalarType type, string name, string meaning)
     {
-        if (tokenMask.dtype != ScalarType.Bool || !tokenMask.shape.AsSpan().SequenceEqual(hidden.shape.AsSpan()[..^1]))
+        if (values.dtype != type || !values.shape.AsSpan().SequenceEqual(hidden.shape.AsSpan()[..^1]))
         {
-            throw new ArgumentException(
-                $"The token mask is {tokenMask.dtype} {Text(tokenMask.shape)}; expected Bool {Text(hidden.shape[..^1])}, one value per token, false for padding.", nameof(tokenMask));
+            throw new ArgumentException($"The {name} {(name.EndsWith('s') ? "are" : "is")} {values.dtype} {Text(values.shape)}; expected {type} {Text(hidden.shape[..^1])}, {meaning}.", nameof(values));
+        }
+    }
+
+    private static void CheckExperts(Tensor experts, Tensor hidden)
+    {
+        if (experts.dtype != ScalarType.Int64 || experts.dim() != hidden.dim() || !experts.shape.AsSpan()[..^1].SequenceEqual(hidden.shape.AsSpan()[..^1]))
+        {
+            throw new ArgumentException($"The given experts are {experts.dtype} {Text(experts.shape)}; expected Int64 {Text([.. hidden.shape[..^1], -1])}, a row of experts for each token.", nameof(experts));
         }
     }
 

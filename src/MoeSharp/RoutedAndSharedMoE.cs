@@ -36,13 +36,13 @@ public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
     public SharedExpert Shared { get; }
 
     /// <summary>Runs the layer on hidden states [.., D], all of whose tokens count.</summary>
-    public override MoeOutput forward(Tensor hidden) => forward(hidden, null);
+    public override MoeOutput forward(Tensor hidden) => forward(hidden, RoutingCall.Plain);
 
-    /// <summary>Runs the layer on hidden states; the arguments and errors are those of <see cref="RoutedMoE.forward(Tensor, Tensor?, Tensor?)"/>.</summary>
-    public MoeOutput forward(Tensor hidden, Tensor? tokenMask, Tensor? routerInput = null)
+    /// <summary>Runs the layer on hidden states; the arguments and errors are those of <see cref="RoutedMoE.forward(Tensor, RoutingCall)"/>.</summary>
+    public MoeOutput forward(Tensor hidden, RoutingCall call)
     {
         using var scope = NewDisposeScope();
-        var routed = Routed.forward(hidden, tokenMask, routerInput);
+        var routed = Routed.forward(hidden, call);
         var output = routed.Hidden + Shared.call(hidden);
 
         return new MoeOutput(output.MoveToOuterDisposeScope(), routed.Statistics.MoveToOuterDisposeScope());

@@ -22,6 +22,8 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     [ComponentName(Name = "router")]
     private readonly Router _router;
     private readonly IExpertCompute _compute;
+    private readonly RouterJitter _jitter;
+    private long _trainingCalls;
 
     /// <summary>Creates the layer with matrices from a normal distribution (standard deviation 0.02), biases of zero, scales of one.</summary>
     /// <param name="options">The layer; <see cref="MoeOptions.Shared"/> must be null (see <see cref="RoutedAndSharedMoE"/>).</param>
@@ -40,9 +42,10 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         }
 
         Options = options;
-        Gate = new GateLogit(options.HiddenSize, options.Router.ExpertCount, options.Router.HasLogitBias, device, generator);
+        Gate = new GateLogit(options.HiddenSize, options.Router.ExpertCount, options.Router.HasLogitBias, device, generator, options.Router.InputNorm);
         Experts = new Experts(options.Experts, options.Router.ExpertCount, options.HiddenSize, device, generator);
-        _router = Router.Create(options.Router, device);
+        _router = new Router(options, device);
+        _jitter = new RouterJitter(options.Router);
         _compute = ExpertBackends.Create(options);
         RegisterComponents();
 
@@ -63,75 +66,79 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <summary>The bias [E] on the scores for the selection only, a buffer; null without <see cref="RouterOptions.HasCorrectionBias"/>.</summary>
     public Tensor? CorrectionBias => _router.CorrectionBias;
 
+    /// <summary>The bias [E] that <see cref="Selection.QuantileBalance"/> takes off the logits, a buffer; null with other selections.</summary>
+    public Tensor? QuantileBias => _router.QuantileBias;
+
+    /// <summary>The experts of each token id [V, K], an int64 buffer; null without <see cref="Selection.TokenTable"/>. A fresh table spreads ids evenly.</summary>
+    public Tensor? TokenTable => _router.Table;
+
     /// <summary>The scale [E] of each expert's weight; null without <see cref="RouterOptions.HasPerExpertScale"/>.</summary>
     public Parameter? PerExpertScale => _router.PerExpertScale;
 
     /// <summary>Runs the layer on hidden states [.., D], all of whose tokens count.</summary>
-    public override MoeOutput forward(Tensor hidden) => forward(hidden, null);
+    public override MoeOutput forward(Tensor hidden) => forward(hidden, RoutingCall.Plain);
 
     /// <summary>Runs the layer on hidden states.</summary>
-    /// <param name="hidden">The hidden states [.., D], of a floating type; no token at all is an ordinary case.</param>
-    /// <param name="tokenMask">Which tokens count in the statistics: bool [..], false for padding; null when all do. Padding is routed like any token.</param>
-    /// <param name="routerInput">What the gate reads, in the shape of <paramref name="hidden"/>, where that is not what the experts read (Gemma 4).</param>
-    /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device.</exception>
+    /// <param name="hidden">The hidden states [.., S, D] of sequences of S tokens, of a floating type; no token at all is an ordinary case.</param>
+    /// <param name="call">What the call brings besides: a mask, token ids, given experts.</param>
+    /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
     /// <exception cref="MoeException">The routing of a token is not a number.</exception>
     /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
-    public MoeOutput forward(Tensor hidden, Tensor? tokenMask, Tensor? routerInput = null)
+    public MoeOutput forward(Tensor hidden, RoutingCall call)
     {
+        ArgumentNullException.ThrowIfNull(call);
         ObjectDisposedException.ThrowIf(Gate.Weight.IsInvalid, this);
-        LayerInput.Check(hidden, tokenMask, routerInput, Gate.Weight);
+        LayerInput.Check(hidden, call, Gate.Weight);
 
         using var scope = NewDisposeScope();
-        var tokens = hidden.reshape(-1, Options.HiddenSize);                                // [T, D]
-
-        var (logits, plan) = Route(routerInput?.reshape(-1, Options.HiddenSize) ?? tokens); // [T, E], [T, K]
-        var combined = _compute.Compute(tokens, plan, Experts);                             // [T, D]
-        var statistics = RoutingStatistics.Of(logits, plan, tokenMask?.flatten());
+        var (plan, statistics) = Route(hidden, call);
+        var combined = _compute.Compute(hidden.reshape(-1, Options.HiddenSize), plan, Experts);     // [T, D]
         Telemetry.Count(statistics);
 
         return new MoeOutput(combined.reshape(hidden.shape).MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Only the routing of hidden states [.., D], to look at; the tensors belong to the caller's dispose scope.</summary>
-    /// <exception cref="ArgumentException">The tensor has the wrong shape, type or device.</exception>
-    public RoutingPlan Plan(Tensor hidden)
+    /// <summary>Only the routing of hidden states [.., S, D], to look at; the tensors belong to the caller's dispose scope.</summary>
+    /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
+    public RoutingTensors Plan(Tensor hidden, RoutingCall? call = null)
     {
         ObjectDisposedException.ThrowIf(Gate.Weight.IsInvalid, this);
-        LayerInput.Check(hidden, null, null, Gate.Weight);
+        LayerInput.Check(hidden, call ?? RoutingCall.Plain, Gate.Weight);
 
         using var scope = NewDisposeScope();
-        return Route(hidden.reshape(-1, Options.HiddenSize)).Plan.MoveToOuterDisposeScope();
+        return Route(hidden, call ?? RoutingCall.Plain).Plan.MoveToOuterDisposeScope();
     }
 
-    private (Tensor Logits, RoutingPlan Plan) Route(Tensor tokens)
+    private (RoutingTensors Plan, RoutingStatistics Statistics) Route(Tensor hidden, RoutingCall call)
     {
         using var _ = Telemetry.Step("route");
-        var logits = Gate.call(tokens);
-        return (logits, _router.call(logits));
+        long step = call.Step ?? (training ? Interlocked.Increment(ref _trainingCalls) - 1 : 0);
+        var (B, S) = (hidden.dim() > 2 ? hidden.numel() / Options.HiddenSize / Math.Max(hidden.size(-2), 1) : 1, hidden.dim() > 1 ? hidden.size(-2) : 1);
+
+        var input = _jitter.OfInput(Unmasked(call.RouterInput ?? hidden, call.TokenMask), step, training);
+        var logits = _jitter.OfLogits(Gate.call(input), step, training).view(B, S, -1);
+        return _router.Route(logits, call, step);
     }
 
+    // what stands in masked places may be anything: as zeros it cannot reach the gate's gradient
+    private Tensor Unmasked(Tensor input, Tensor? mask) =>
+        mask is null || Options.MaskScope != MaskScope.All ? input : input.masked_fill(mask.logical_not().unsqueeze(-1), 0);
+
     /// <summary>
-    /// The loss-free balancing step: the correction bias of each expert moves by <paramref name="rate"/> up when its load is below the
-    /// mean, down when above, and not at all at the mean (Wang et al. 2024, arXiv:2408.15664). No gradient.
+    /// The balancing step of one optimiser step, without gradient: moves the correction bias by <see cref="MoeOptions.BalanceBias"/> and the
+    /// quantile bias by <see cref="Selection.QuantileBalance"/>. Does nothing when the layer has neither, or they are frozen.
     /// </summary>
-    /// <param name="tokensPerExpert">The loads [E] of one optimiser step, <see cref="RoutingStatistics.TokensPerExpert"/> added over micro-batches.</param>
-    /// <param name="rate">The size of the step; 0 or more, 0.001 in DeepSeek-V3.</param>
-    /// <exception cref="InvalidOperationException">The layer has no correction bias.</exception>
-    /// <exception cref="ArgumentException">The loads do not have one value per expert.</exception>
-    public void UpdateCorrectionBias(Tensor tokensPerExpert, double rate)
+    /// <param name="load">The load of the step, <see cref="RoutingStatistics.Load"/> added over micro-batches and ranks.</param>
+    /// <exception cref="ArgumentException">The load is of another number of experts, or of calls outside training.</exception>
+    public void UpdateBalance(RoutingLoad load)
     {
-        ArgumentNullException.ThrowIfNull(tokensPerExpert);
-        ArgumentOutOfRangeException.ThrowIfNegative(rate);
-        var bias = CorrectionBias ?? throw new InvalidOperationException("The layer has no correction bias; set RouterOptions.HasCorrectionBias.");
-        if (tokensPerExpert.dim() != 1 || tokensPerExpert.size(0) != Options.Router.ExpertCount)
-        {
-            throw new ArgumentException(
-                $"The loads have shape [{string.Join(", ", tokensPerExpert.shape)}]; expected [{Options.Router.ExpertCount}], one per expert.", nameof(tokensPerExpert));
-        }
+        ArgumentNullException.ThrowIfNull(load);
+        if (load.Routed.Count != Options.Router.ExpertCount)
+            throw new ArgumentException($"The load is of {load.Routed.Count} experts; expected {Options.Router.ExpertCount}, those of this layer.", nameof(load));
 
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var load = tokensPerExpert.to(float64);
-        bias.add_((load.mean() - load).sign().to(bias.dtype), alpha: rate);
+        if (Options.BalanceBias is { IsFrozen: false } balance) BalanceUpdate.Add(CorrectionBias!, balance, load);              // validated: a balance has a bias
+        if (Options.Router.Select is Selection.QuantileBalance quantile) BalanceUpdate.Move(QuantileBias!, quantile, load);     // made with the selection
     }
 }

@@ -8,77 +8,70 @@ namespace MoeSharp;
 /// </summary>
 public sealed class RoutingStatistics
 {
-    private RoutingStatistics(Tensor tokensPerExpert, Tensor scoreSum, Tensor zSum, Tensor entropySum, long tokenCount, int topK)
+    private readonly RoutingKernel _kernel;
+    private readonly RoutingLoad? _stepLoad;
+    private readonly Tensor _scores;
+
+    internal RoutingStatistics(RoutingKernel kernel, RoutingPlan plan, Tensor scores, Tensor zSum, RoutingLoad? stepLoad)
     {
-        TokensPerExpert = tokensPerExpert;
-        ScoreSum = scoreSum;
-        ZSum = zSum;
-        EntropySum = entropySum;
-        TokenCount = tokenCount;
-        TopK = topK;
+        (_kernel, Plan, _scores, _stepLoad, ZSum) = (kernel, plan, scores, stepLoad, zSum);
+        Load = RoutingLoad.Of(plan.Sums);
     }
 
-    /// <summary>How many tokens chose each expert: int64 [E], its sum is <see cref="TokenCount"/> · <see cref="TopK"/>.</summary>
-    public Tensor TokensPerExpert { get; }
+    /// <summary>Who went where, on the host.</summary>
+    public RoutingPlan Plan { get; }
 
-    /// <summary>The sum over tokens of softmax(logits): float32 [E], with gradient. It is the softmax whatever the score function, as the balance loss wants it.</summary>
-    public Tensor ScoreSum { get; }
+    /// <summary>The load of the experts, entropy and shares: plain numbers on the host.</summary>
+    public RoutingLoad Load { get; }
+
+    /// <summary>How many tokens chose each expert, before dropping: int64 [E], on the host.</summary>
+    public Tensor TokensPerExpert => tensor(Load.Routed.ToArray());
+
+    /// <summary>The sum over tokens of softmax(logits): float32 [E], with gradient. It is the softmax whatever the score function.</summary>
+    public Tensor ScoreSum => ScoreSums(0).sum(0L);
 
     /// <summary>The sum over tokens of logsumexp(logits)²: a float32 scalar with gradient.</summary>
     public Tensor ZSum { get; }
 
-    /// <summary>The sum over tokens of the entropy of softmax(logits), in nats: a float32 scalar without gradient.</summary>
-    public Tensor EntropySum { get; }
-
     /// <summary>The number of tokens counted.</summary>
-    public long TokenCount { get; }
-
-    /// <summary>The number K of experts per token.</summary>
-    public int TopK { get; }
+    public long TokenCount => Load.Tokens;
 
     /// <summary>
-    /// The load-balance loss of this layer alone: E · Σ_e f_e · P_e, where f_e is the share of tokens that chose expert e (Σ f = K)
-    /// and P_e its mean softmax score (Fedus et al. 2021, arXiv:2101.03961). An even router gives K. Zero without tokens.
+    /// The load-balance loss of this layer alone without a coefficient: E · Σ_e f_e · P_e, where f_e is the number of selections of expert e
+    /// per token (Σ f = K) and P_e its mean softmax score (Fedus et al. 2021, arXiv:2101.03961). An even router gives K. Zero without tokens.
     /// </summary>
     public Tensor LoadBalanceLoss => BalanceLoss.LoadBalance([this]);
 
-    /// <summary>The router z-loss of this layer alone: the mean over tokens of logsumexp(logits)² (ST-MoE, arXiv:2202.08906).</summary>
+    /// <summary>The router z-loss of this layer alone without a coefficient: the mean over tokens of logsumexp(logits)² (ST-MoE, arXiv:2202.08906).</summary>
     public Tensor ZLoss => BalanceLoss.ZLoss([this]);
 
-    /// <summary>The mean entropy of softmax(logits) in nats, ln E for a router that knows nothing; no gradient.</summary>
-    public Tensor Entropy => EntropySum / Math.Max(TokenCount, 1);
-
-    /// <summary>The statistics of logits [T, E] routed by <paramref name="plan"/>; tokens [T] false in <paramref name="mask"/> do not count.</summary>
-    internal static RoutingStatistics Of(Tensor logits, RoutingPlan plan, Tensor? mask)
+    /// <summary>The sum of the losses that the layer's options ask for, with their coefficients; those that pool layers are left to <see cref="BalanceLoss.Of"/>.</summary>
+    public Tensor AuxiliaryLoss
     {
-        using var scope = NewDisposeScope();
-        var experts = mask is null ? plan.Experts : plan.Experts[mask];
-        if (mask is not null) logits = logits[mask];
-
-        var scores = logits.softmax(-1);                                // [T, E]
-        var z = logits.logsumexp(-1);                                   // [T]
-        return new RoutingStatistics(
-            experts.flatten().bincount(null, plan.Counts.Count).MoveToOuterDisposeScope(),
-            scores.sum(0L).MoveToOuterDisposeScope(),
-            z.square().sum().MoveToOuterDisposeScope(),
-            EntropySumOf(logits, scores, z).MoveToOuterDisposeScope(),
-            logits.size(0),
-            (int)plan.TopK);
+        get
+        {
+            using var scope = NewDisposeScope();
+            var loss = _kernel.Options.ZLossCoefficient > 0 ? ZLoss * _kernel.Options.ZLossCoefficient : zeros_like(ZSum);
+            foreach (var balance in _kernel.Options.LoadBalance.Where(balance => !balance.PoolsLayers)) loss = loss + BalanceLoss.Of(balance, [this]);
+            return loss.MoveToOuterDisposeScope();
+        }
     }
 
-    // -Σ p·log p = logsumexp - Σ p·logit, without a logarithm of a score that underflowed to zero
-    private static Tensor EntropySumOf(Tensor logits, Tensor scores, Tensor z)
-    {
-        using var _ = no_grad();
-        return z.sum() - (scores * logits).sum();
-    }
+    internal RoutingSums Sums => Plan.Sums;
+
+    /// <summary>The load that a loss of global scope is taken over.</summary>
+    internal RoutingLoad StepLoad => _stepLoad ?? Load;
+
+    /// <summary>The place of a loss's scores among the kernel's.</summary>
+    internal int KindOf(LoadBalanceOptions loss) => _kernel.Kinds.Index().First(kind => kind.Item == ScoreKind.Of(loss)).Index;
+
+    /// <summary>The sums over tokens of a kind of scores: float32 [G, E] with gradient.</summary>
+    internal Tensor ScoreSums(int kind) => _scores[kind];
 
     internal RoutingStatistics MoveToOuterDisposeScope()
     {
-        TokensPerExpert.MoveToOuterDisposeScope();
-        ScoreSum.MoveToOuterDisposeScope();
+        _scores.MoveToOuterDisposeScope();
         ZSum.MoveToOuterDisposeScope();
-        EntropySum.MoveToOuterDisposeScope();
         return this;
     }
 }

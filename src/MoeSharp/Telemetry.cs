@@ -26,11 +26,6 @@ internal static class Telemetry
         if (Tokens.Enabled) Tokens.Add(statistics.TokenCount);
         if (!Load.Enabled) return;
 
-        using var counts = statistics.TokensPerExpert.cpu();
-        for (int e = 0; e < counts.size(0); e++)
-        {
-            using var count = counts[e];
-            Load.Add(TorchSharp.TensorExtensionMethods.ToInt64(count), new KeyValuePair<string, object?>("moesharp.expert", e));
-        }
+        foreach (var (expert, load) in statistics.Load.Routed.Index()) Load.Add(load, new KeyValuePair<string, object?>("moesharp.expert", expert));
     }
 }

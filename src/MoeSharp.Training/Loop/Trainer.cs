@@ -47,9 +47,14 @@ public sealed class Trainer
         return session.Run(stop);
     }
 
-    private DecoderOptions Architecture(ByteLevelTokenizer tokenizer) =>
-        _options.Model.ToDecoder(tokenizer.VocabularySize, _options.SequenceLength, tokenizer.EndOfTextId, hasCorrectionBias: _options.Balance == BalanceMode.Bias) with
+    private DecoderOptions Architecture(ByteLevelTokenizer tokenizer)
+    {
+        var plain = _options.Model.ToDecoder(tokenizer.VocabularySize, _options.SequenceLength, tokenizer.EndOfTextId);
+        int moeLayers = plain.Layers.OfType<MlpOptions.Sparse>().Count();
+        return plain with
         {
+            Layers = [.. plain.Layers.Select(layer => layer is MlpOptions.Sparse sparse ? new MlpOptions.Sparse(_options.Route(sparse.Moe, tokenizer.VocabularySize, moeLayers)) : layer)],
             LoadBalanceCoefficient = _options.Balance == BalanceMode.Loss ? _options.LoadBalanceCoefficient : 0,
         };
+    }
 }

@@ -58,9 +58,24 @@ public sealed record StepCompleted : TrainingEvent
     /// <summary>The mean entropy of the routers' softmax, in nats.</summary>
     public required double RouterEntropy { get; init; }
 
+    /// <summary>Per MoE layer, how it routed the step's tokens.</summary>
+    public IReadOnlyList<LayerRouting> Routing { get; init; } = [];
+
     /// <summary>Bits per byte on held-out text, on the steps where it was measured.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? HeldOutBitsPerByte { get; init; }
+}
+
+/// <summary>How one MoE layer routed the tokens of one step.</summary>
+/// <param name="Entropy">The mean entropy of the router's softmax, in nats.</param>
+/// <param name="MaxOverMean">The largest load of an expert over the mean; 1 when even.</param>
+/// <param name="Variation">The standard deviation of the loads over their mean; 0 when even.</param>
+/// <param name="DeadExperts">The experts that no token chose.</param>
+/// <param name="DroppedShare">The share of selections that were dropped by a capacity.</param>
+/// <param name="MeanTopWeight">The mean over tokens of their largest weight.</param>
+public sealed record LayerRouting(double Entropy, double MaxOverMean, double Variation, int DeadExperts, double DroppedShare, double MeanTopWeight)
+{
+    internal static LayerRouting Of(RoutingLoad load) => new(load.Entropy, load.MaxOverMean, load.Variation, load.DeadExperts, load.DroppedShare, load.MeanTopWeight);
 }
 
 /// <summary>A checkpoint for resuming was written.</summary>

@@ -29,9 +29,7 @@ internal sealed class TrainingSession : IDisposable
     {
         (_options, _folder, _text, _model, _optimizer, _progress) = (options, folder, text, model, optimizer, progress);
         _checkpoints = new CheckpointStore(folder.State, options.KeepCheckpoints);
-        _step = new TrainingStep(model, optimizer, new(
-            options.Balance == BalanceMode.Loss ? options.LoadBalanceCoefficient : 0, PoolsLayers: false, options.ZLossCoefficient, options.ClipNorm,
-            options.Balance == BalanceMode.Bias ? options.BiasUpdateRate : null));
+        _step = new TrainingStep(model, optimizer, new(PooledLosses: [], options.ZLossCoefficient, options.ClipNorm));
         _sampler = new BatchSampler(text.Corpus.Train, options.BatchSize, options.SequenceLength, options.Seed);
         _heldOut = new HeldOutMeasure(text.Corpus.HeldOut, text.ByteCounts, options.SequenceLength);
         _schedule = new LearningRateSchedule(options.LearningRate, options.WarmupSteps, options.Steps, options.MinimumLearningRateFactor);
@@ -70,7 +68,7 @@ internal sealed class TrainingSession : IDisposable
     {
         long started = Stopwatch.GetTimestamp();
         double learningRate = _schedule.At(step);
-        var measures = Try(step, () => _step.Run(MicroBatches(step), _options.Accumulation, learningRate));
+        var measures = Try(step, () => _step.Run(MicroBatches(step), _options.Accumulation, learningRate, (long)step * _options.Accumulation));
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
 
         bool isMeasured = _options.EvaluateEvery > 0 && ((step + 1) % _options.EvaluateEvery == 0 || step + 1 == _options.Steps);
@@ -84,8 +82,9 @@ internal sealed class TrainingSession : IDisposable
             GradNorm = measures.GradNorm,
             LearningRate = learningRate,
             TokensPerSecond = TokensPerStep / seconds,
-            ExpertLoad = measures.ExpertLoad,
-            RouterEntropy = measures.RouterEntropy,
+            ExpertLoad = [.. measures.Routing.Select(Shares)],
+            RouterEntropy = measures.Routing.Select(layer => layer.Entropy).DefaultIfEmpty(0).Average(),
+            Routing = [.. measures.Routing.Select(LayerRouting.Of)],
             HeldOutBitsPerByte = isMeasured ? _heldOut.BitsPerByte(_model, _options.EvaluateTokens, CancellationToken.None) : null,
         };
         _metrics.Write(_last);
@@ -93,6 +92,12 @@ internal sealed class TrainingSession : IDisposable
 
         bool isLast = step + 1 == _options.Steps;
         if (isLast || (_options.CheckpointEvery > 0 && (step + 1) % _options.CheckpointEvery == 0)) SaveCheckpoint(step + 1);
+    }
+
+    private static double[] Shares(RoutingLoad load)
+    {
+        double all = Math.Max(load.Routed.Sum(), 1);
+        return [.. load.Routed.Select(one => one / all)];
     }
 
     private static StepMeasures Try(int step, Func<StepMeasures> run)

@@ -2,19 +2,14 @@ using static TorchSharp.torch;
 
 namespace MoeSharp.Training;
 
-/// <summary>What one optimiser step measured; see <see cref="StepCompleted"/> for the units.</summary>
-internal sealed record StepMeasures(double Loss, double LoadBalanceLoss, double ZLoss, double GradNorm, double RouterEntropy, double[][] ExpertLoad);
+/// <summary>What one optimiser step measured; see <see cref="StepCompleted"/> for the units. <paramref name="Routing"/> has one entry per MoE layer.</summary>
+internal sealed record StepMeasures(double Loss, double LoadBalanceLoss, double ZLoss, double GradNorm, IReadOnlyList<RoutingLoad> Routing);
 
-/// <summary>What a step adds to the language-model loss and does to the gradients and the routers.</summary>
-/// <param name="LoadBalanceCoefficient">Of the load-balance loss; 0 for none.</param>
-/// <param name="PoolsLayers">
-/// Whether that loss is one over the tokens of all layers, as in transformers, or the mean of the layers' own. Pooled, layers may each
-/// starve the experts that another one feeds.
-/// </param>
-/// <param name="ZLossCoefficient">Of the router z-loss; 0 for none.</param>
+/// <summary>What a step adds to the language-model loss and does to the gradients; the layers' own losses and biases are in their options.</summary>
+/// <param name="PooledLosses">Load-balance losses over the tokens of all layers, as in transformers. Pooled, layers may each starve the experts that another one feeds.</param>
+/// <param name="ZLossCoefficient">Of the router z-loss, a mean over the tokens of all layers; 0 for none.</param>
 /// <param name="ClipNorm">The gradients' largest 2-norm; 0 for no clipping.</param>
-/// <param name="BiasUpdateRate">Of the loss-free bias update; null for none.</param>
-internal sealed record StepOptions(double LoadBalanceCoefficient, bool PoolsLayers, double ZLossCoefficient, double ClipNorm, double? BiasUpdateRate);
+internal sealed record StepOptions(IReadOnlyList<LoadBalanceOptions> PooledLosses, double ZLossCoefficient, double ClipNorm);
 
 /// <summary>One optimiser step: losses and gradients of every micro-batch, clipping, update, load balancing.</summary>
 internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOptions options)
@@ -22,19 +17,25 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
     /// <summary>Targets of this value are left out of the loss.</summary>
     public const long Ignored = -100;
 
+    private readonly RoutedMoE[] _moeLayers = [.. model.MoeLayers];
+
+    private bool HasGlobalLoss => _moeLayers.Any(layer => layer.Options.LoadBalance.Any(loss => loss.Scope == BalanceScope.Global));
+
     /// <summary>Takes the step.</summary>
-    /// <param name="microBatches">Yields inputs and targets [B, S], the targets one token ahead, in the scope of the caller's iteration.</param>
+    /// <param name="microBatches">Yields inputs and targets [B, S], the targets one token ahead, in the scope of the caller's iteration; read twice when a loss spans the step.</param>
     /// <param name="count">The number of micro-batches: the gradient is of the mean of their losses.</param>
     /// <param name="learningRate">The learning rate.</param>
+    /// <param name="firstCall">How many micro-batches came before: decides, with the seed, what routers draw.</param>
     /// <exception cref="DivergedException">A loss or gradient is not finite; the weights are as before the step.</exception>
-    public StepMeasures Run(IEnumerable<(Tensor Inputs, Tensor Targets)> microBatches, int count, double learningRate)
+    public StepMeasures Run(IEnumerable<(Tensor Inputs, Tensor Targets)> microBatches, int count, double learningRate, long firstCall = 0)
     {
         using var scope = NewDisposeScope();
 
-        var sums = new Sums(model, count);
+        var sums = new Sums();
         try
         {
-            foreach (var (inputs, targets) in microBatches) sums.Add(Accumulate(inputs, targets, count));
+            var stepLoads = count > 1 && HasGlobalLoss ? CountLoads(microBatches, firstCall) : null;
+            foreach (var (i, (inputs, targets)) in microBatches.Index()) sums.Add(Accumulate(inputs, targets, count, Calls(firstCall + i, stepLoads)), count);
         }
         catch (MoeException e)      // a router refuses logits that are not numbers
         {
@@ -45,10 +46,7 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         if (!double.IsFinite(sums.Loss) || !double.IsFinite(norm)) throw DivergedException.Find(model, $"the loss is {sums.Loss}");
 
         optimizer.Step(learningRate);
-        if (options.BiasUpdateRate is { } rate)
-        {
-            foreach (var (layer, counts) in model.MoeLayers.Zip(sums.TokensPerExpert)) layer.UpdateCorrectionBias(tensor(counts), rate);
-        }
+        foreach (var (layer, load) in _moeLayers.Zip(sums.Routing)) layer.UpdateBalance(load);
 
         return sums.ToMeasures(norm);
     }
@@ -56,58 +54,72 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
     /// <summary>The mean loss of the next token over the targets that count, in nats.</summary>
     public static Tensor LanguageModelLoss(DecoderModel model, Tensor hidden, Tensor targets) => model.Loss(hidden, targets, Ignored);
 
-    private MicroBatch Accumulate(Tensor inputs, Tensor targets, int count)
+    /// <summary>The loads of the whole step, without gradient: a global loss needs them before the first backward pass.</summary>
+    private RoutingLoad[] CountLoads(IEnumerable<(Tensor Inputs, Tensor Targets)> microBatches, long firstCall)
+    {
+        using var ungraded = no_grad();
+        RoutingLoad[]? loads = null;
+        foreach (var (i, (inputs, _)) in microBatches.Index())
+        {
+            using var scope = NewDisposeScope();
+            var own = model.forward(inputs, null, null, Calls(firstCall + i, null)).Routing.Select(layer => layer.Load);
+            loads = [.. loads is null ? own : loads.Zip(own, (sum, load) => sum.Add(load))];
+        }
+
+        return loads!;      // there is a micro-batch
+    }
+
+    // every layer of every call draws its own numbers
+    private RoutingCall[] Calls(long call, RoutingLoad[]? stepLoads) =>
+        [.. _moeLayers.Select((_, layer) => new RoutingCall { Step = call * _moeLayers.Length + layer, StepLoad = stepLoads?[layer] })];
+
+    private MicroBatch Accumulate(Tensor inputs, Tensor targets, int count, RoutingCall[] calls)
     {
         using var scope = NewDisposeScope();
 
-        var (hidden, routing) = model.forward(inputs);
+        var (hidden, routing) = model.forward(inputs, null, null, calls);
         var loss = LanguageModelLoss(model, hidden, targets);
-        var total = loss;
         if (routing.Count == 0)
         {
-            GuardedBackward.Run(total / count);
-            return new MicroBatch(loss.item<float>(), 0, 0, 0, []);
+            GuardedBackward.Run(loss / count);
+            return new MicroBatch(loss.item<float>(), 0, 0, []);
         }
 
-        var balance = options.PoolsLayers ? BalanceLoss.LoadBalance(routing) : stack(routing.Select(layer => layer.LoadBalanceLoss)).mean();
         var z = BalanceLoss.ZLoss(routing);
-        if (options.LoadBalanceCoefficient > 0) total = total + balance * options.LoadBalanceCoefficient;
-        if (options.ZLossCoefficient > 0) total = total + z * options.ZLossCoefficient;
-        GuardedBackward.Run(total / count);
+        var total = options.ZLossCoefficient > 0 ? loss + z * options.ZLossCoefficient : loss;
+        foreach (var pooled in options.PooledLosses) total = total + BalanceLoss.Of(pooled, routing);
+        total = total / count;
+        foreach (var (layer, statistics) in _moeLayers.Zip(routing))
+        {
+            // a global loss is this call's share of the step's, the others are means over micro-batches
+            foreach (var own in layer.Options.LoadBalance) total = total + BalanceLoss.Of(own, [statistics]) / (own.Scope == BalanceScope.Global ? 1 : count);
+        }
 
-        return new MicroBatch(
-            loss.item<float>(), balance.item<float>(), z.item<float>(), routing.Average(layer => layer.Entropy.item<float>()),
-            [.. routing.Select(layer => layer.TokensPerExpert.data<long>().ToArray())]);
+        GuardedBackward.Run(total);
+        return new MicroBatch(loss.item<float>(), BalanceOf(routing), z.item<float>(), [.. routing.Select(layer => layer.Load)]);
     }
 
-    private sealed record MicroBatch(double Loss, double Balance, double Z, double Entropy, long[][] TokensPerExpert);
+    private double BalanceOf(IReadOnlyList<RoutingStatistics> routing) =>
+        options.PooledLosses.Count > 0 ? BalanceLoss.LoadBalance(routing).item<float>() : routing.Average(layer => layer.LoadBalanceLoss.item<float>());
 
-    private sealed class Sums(DecoderModel model, int count)
+    private sealed record MicroBatch(double Loss, double Balance, double Z, RoutingLoad[] Routing);
+
+    private sealed class Sums
     {
-        private double _balance, _z, _entropy;
+        private double _balance, _z;
 
         public double Loss { get; private set; }
 
-        public long[][] TokensPerExpert { get; } = [.. model.MoeLayers.Select(layer => new long[layer.Options.Router.ExpertCount])];
+        public RoutingLoad[] Routing { get; private set; } = [];
 
-        public void Add(MicroBatch batch)
+        public void Add(MicroBatch batch, int count)
         {
             Loss += batch.Loss / count;
             _balance += batch.Balance / count;
             _z += batch.Z / count;
-            _entropy += batch.Entropy / count;
-            foreach (var (sum, added) in TokensPerExpert.Zip(batch.TokensPerExpert))
-            {
-                for (int expert = 0; expert < sum.Length; expert++) sum[expert] += added[expert];
-            }
+            Routing = Routing.Length == 0 ? batch.Routing : [.. Routing.Zip(batch.Routing, (sum, load) => sum.Add(load))];
         }
 
-        public StepMeasures ToMeasures(double norm) => new(Loss, _balance, _z, norm, _entropy, [.. TokensPerExpert.Select(Shares)]);
-
-        private static double[] Shares(long[] counts)
-        {
-            double all = counts.Sum();
-            return [.. counts.Select(one => one / all)];
-        }
+        public StepMeasures ToMeasures(double norm) => new(Loss, _balance, _z, norm, Routing);
     }
 }

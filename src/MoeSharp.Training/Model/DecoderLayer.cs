@@ -35,12 +35,12 @@ internal sealed class DecoderLayer : nn.Module
     public RoutedMoE? Moe => _moe;
 
     /// <summary>Passes the residual stream [B, S, D] through the layer; the statistics are null for a dense layer.</summary>
-    public (Tensor Hidden, RoutingStatistics? Routing) Forward(Tensor hidden, AttentionContext context, Tensor? tokenMask)
+    public (Tensor Hidden, RoutingStatistics? Routing) Forward(Tensor hidden, AttentionContext context, RoutingCall call)
     {
         using var scope = NewDisposeScope();
 
         var (attended, input) = Attend(hidden, context);
-        var (output, routing) = Mlp(input, tokenMask);
+        var (output, routing) = Mlp(input, call);
 
         return ((attended + output).MoveToOuterDisposeScope(), routing?.MoveToOuterDisposeScope());
     }
@@ -54,11 +54,11 @@ internal sealed class DecoderLayer : nn.Module
         return (attended.MoveToOuterDisposeScope(), _mlpNorm.call(attended).to(_computeType).MoveToOuterDisposeScope());
     }
 
-    private (Tensor Output, RoutingStatistics? Routing) Mlp(Tensor input, Tensor? tokenMask)
+    private (Tensor Output, RoutingStatistics? Routing) Mlp(Tensor input, RoutingCall call)
     {
         if (_dense is not null) return (_dense.call(input), null);
 
-        var (output, statistics) = _moe!.forward(input, tokenMask?.to(ScalarType.Bool));     // a layer that is not dense has experts
+        var (output, statistics) = _moe!.forward(input, call);     // a layer that is not dense has experts
         return (output, statistics);
     }
 }

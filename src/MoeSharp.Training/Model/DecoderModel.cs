@@ -69,16 +69,17 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
     }
 
     /// <summary>Runs the model over whole sequences without padding.</summary>
-    /// <inheritdoc cref="forward(Tensor, Tensor, KeyValueCache)"/>
+    /// <inheritdoc cref="forward(Tensor, Tensor, KeyValueCache, IReadOnlyList{RoutingCall})"/>
     public override DecoderOutput forward(Tensor tokens) => forward(tokens, null);
 
     /// <summary>Runs the model over token ids.</summary>
     /// <param name="tokens">Ids [B, S], int64; after what <paramref name="cache"/> holds.</param>
     /// <param name="mask">1 for tokens and 0 for padding [B, S]; null when there is no padding. Not with a cache.</param>
     /// <param name="cache">The past; null for whole sequences.</param>
+    /// <param name="routing">What the routing of each MoE layer gets, first to last; masks and token ids are added. Null for nothing.</param>
     /// <returns>Hidden states [B, S, D] after the final norm, and the statistics of each MoE layer. They belong to the caller's dispose scope.</returns>
     /// <exception cref="ArgumentException">A token outside the vocabulary, a mask of another shape, or a mask together with a cache.</exception>
-    public DecoderOutput forward(Tensor tokens, Tensor? mask, KeyValueCache? cache = null)
+    public DecoderOutput forward(Tensor tokens, Tensor? mask, KeyValueCache? cache = null, IReadOnlyList<RoutingCall>? routing = null)
     {
         CheckInput(tokens, mask, cache);
         using var scope = NewDisposeScope();
@@ -86,16 +87,18 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
         long past = cache?.Length ?? 0, count = tokens.size(1);
         var angles = _rotary.Angles(past, count, tokens.device);
         var allowed = AttentionMask(tokens, mask, past);
-        var routing = new List<RoutingStatistics>();
+        var counted = mask?.to(ScalarType.Bool);
+        var routed = new List<RoutingStatistics>();
 
         var hidden = _embedding.index_select(0, tokens.flatten()).view(tokens.size(0), count, -1);      // [B, S, D]
         foreach (var (index, layer) in Layers.Index())
         {
-            (hidden, var statistics) = layer.Forward(hidden, new(angles, allowed, count > 1, cache?[index]), mask);
-            if (statistics is not null) routing.Add(statistics.MoveToOuterDisposeScope());
+            var call = (routing?[Math.Min(routed.Count, routing.Count - 1)] ?? new()) with { TokenMask = counted, TokenIds = tokens };
+            (hidden, var statistics) = layer.Forward(hidden, new(angles, allowed, count > 1, cache?[index]), call);
+            if (statistics is not null) routed.Add(statistics.MoveToOuterDisposeScope());
         }
 
-        return new DecoderOutput(_finalNorm.call(hidden).MoveToOuterDisposeScope(), routing);
+        return new DecoderOutput(_finalNorm.call(hidden).MoveToOuterDisposeScope(), routed);
     }
 
     /// <summary>The logits of the next token, float32 [..., V], from hidden states [..., D].</summary>

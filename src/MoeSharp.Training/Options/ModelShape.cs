@@ -72,25 +72,21 @@ public sealed record ModelShape
 
     internal bool IsSparse(int layer) => !MlpOnlyLayers.Contains(layer) && (layer + 1) % DecoderSparseStep == 0;
 
-    /// <summary>The model of this shape over a vocabulary.</summary>
+    /// <summary>One MoE layer of this shape.</summary>
+    internal MoeOptions MoeLayer => new()
+    {
+        HiddenSize = HiddenSize,
+        Router = new() { ExpertCount = ExpertCount, TopK = TopK, Renormalize = NormalizeTopK ? Renormalization.Always : Renormalization.Never },
+        Experts = new() { IntermediateSize = ExpertSize },
+    };
+
+    /// <summary>The model of this shape over a vocabulary, with plain top-k routing.</summary>
     /// <param name="vocabularySize">The number of tokens V.</param>
     /// <param name="maxPositions">The longest sequence, in tokens.</param>
     /// <param name="endOfTextId">The id that starts and ends a text.</param>
-    /// <param name="hasCorrectionBias">Whether routers carry the bias of loss-free balancing.</param>
-    public DecoderOptions ToDecoder(int vocabularySize, int maxPositions, int? endOfTextId, bool hasCorrectionBias = false)
+    public DecoderOptions ToDecoder(int vocabularySize, int maxPositions, int? endOfTextId)
     {
-        var sparse = new MlpOptions.Sparse(new MoeOptions
-        {
-            HiddenSize = HiddenSize,
-            Router = new()
-            {
-                ExpertCount = ExpertCount,
-                TopK = TopK,
-                Renormalize = NormalizeTopK ? Renormalization.Always : Renormalization.Never,
-                HasCorrectionBias = hasCorrectionBias,
-            },
-            Experts = new() { IntermediateSize = ExpertSize },
-        });
+        var sparse = new MlpOptions.Sparse(MoeLayer);
         return new DecoderOptions
         {
             VocabularySize = vocabularySize,

@@ -10,19 +10,21 @@ namespace MoeSharp.Training;
     RespectNullableAnnotations = true,
     AllowDuplicateProperties = false,
     WriteIndented = true,
-    Converters = [typeof(LowerCaseEnum<BalanceMode>), typeof(LowerCaseEnum<ComputePrecision>)])]
+    Converters = [
+        typeof(WordEnum<BalanceMode>), typeof(WordEnum<ComputePrecision>), typeof(WordEnum<RouterSelection>), typeof(WordEnum<ScoreFunction>),
+        typeof(WordEnum<CapacityScope>), typeof(WordEnum<DropRule>), typeof(WordEnum<CapacityOrder>), typeof(WordEnum<BalanceScope>),
+        typeof(WordEnum<BalanceScores>), typeof(WordEnum<BiasRule>),
+    ])]
 [JsonSerializable(typeof(TrainingOptions))]
 [JsonSerializable(typeof(RunFile))]
 internal sealed partial class TrainingJsonContext : JsonSerializerContext;
 
-/// <summary>Enums as their names in lower case, so that BFloat16 is "bfloat16"; numbers are not accepted.</summary>
-internal sealed class LowerCaseEnum<TEnum>() : JsonStringEnumConverter<TEnum>(new LowerCase(), allowIntegerValues: false)
+/// <summary>Enums as <see cref="ChoiceWord"/> spells them; numbers are not accepted.</summary>
+internal sealed class WordEnum<TEnum>() : JsonStringEnumConverter<TEnum>(new Words(), allowIntegerValues: false)
     where TEnum : struct, Enum
 {
-    private sealed class LowerCase : JsonNamingPolicy
+    private sealed class Words : JsonNamingPolicy
     {
-#pragma warning disable CA1308 // the names of choices are lower case, on the command line too
-        public override string ConvertName(string name) => name.ToLowerInvariant();
-#pragma warning restore CA1308
+        public override string ConvertName(string name) => ChoiceWord.Of(name);
     }
 }

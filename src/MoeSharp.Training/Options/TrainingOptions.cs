@@ -45,6 +45,9 @@ public sealed record TrainingOptions
     /// <summary>The gradients' largest total 2-norm; 0 for no clipping, default 1.</summary>
     public double ClipNorm { get; init; } = 1;
 
+    /// <summary>How tokens choose experts.</summary>
+    public RoutingShape Router { get; init; } = new();
+
     /// <summary>How the load of the experts is kept even.</summary>
     public BalanceMode Balance { get; init; } = BalanceMode.Loss;
 
@@ -81,12 +84,30 @@ public sealed record TrainingOptions
     /// <summary>How many of the latest checkpoints are kept, besides the best; at least 1, default 2.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>A layer with the routing and the balance of these options.</summary>
+    /// <param name="layer">The layer as its shape gives it.</param>
+    /// <param name="vocabularySize">The number of token ids.</param>
+    /// <param name="moeLayers">The number of MoE layers, which share the balance loss.</param>
+    internal MoeOptions Route(MoeOptions layer, int vocabularySize, int moeLayers)
+    {
+        bool isRanked = Router.Select == RouterSelection.TopK;
+        var routed = Router.Apply(layer, vocabularySize, Seed) with
+        {
+            LoadBalance = Balance == BalanceMode.Loss && LoadBalanceCoefficient > 0
+                ? [new() { Coefficient = LoadBalanceCoefficient / Math.Max(moeLayers, 1), Scope = Router.BalanceScope, Scores = Router.BalanceScores }]
+                : [],
+            BalanceBias = Balance == BalanceMode.Bias && isRanked ? new(BiasUpdateRate) { Rule = Router.BiasRule } : null,
+        };
+        return routed with { Router = routed.Router with { HasCorrectionBias = routed.BalanceBias is not null } };
+    }
+
     /// <summary>Checks every value and every rule between values.</summary>
     /// <exception cref="ArgumentException">One message that lists all faults.</exception>
     public void Validate()
     {
         var faults = new OptionFaults(nameof(TrainingOptions));
         Model.CollectFaults(faults);
+        if (Model is { ExpertCount: >= 1, TopK: >= 1, HiddenSize: >= 1, ExpertSize: >= 1 } && Model.TopK <= Model.ExpertCount) Router.CollectFaults(faults, this);
         faults.When(Steps < 1, $"Steps is {Steps}; set it to 1 or more.");
         faults.When(BatchSize < 1, $"BatchSize is {BatchSize}; set it to 1 or more.");
         faults.When(SequenceLength < 2, $"SequenceLength is {SequenceLength}; set it to 2 or more.");
@@ -102,8 +123,8 @@ public sealed record TrainingOptions
         faults.When(!(LoadBalanceCoefficient >= 0), $"LoadBalanceCoefficient is {LoadBalanceCoefficient}; set it to 0 or more.");
         faults.When(!(BiasUpdateRate > 0), $"BiasUpdateRate is {BiasUpdateRate}; set it above 0.");
         faults.When(!(ZLossCoefficient >= 0), $"ZLossCoefficient is {ZLossCoefficient}; set it to 0 or more.");
-        faults.When(!Enum.IsDefined(Balance), $"Balance is {(int)Balance}; choose one of {string.Join(", ", Enum.GetNames<BalanceMode>())}.");
-        faults.When(!Enum.IsDefined(Precision), $"Precision is {(int)Precision}; choose one of {string.Join(", ", Enum.GetNames<ComputePrecision>())}.");
+        faults.WhenUndefined(Balance, "Balance");
+        faults.WhenUndefined(Precision, "Precision");
         faults.When(VocabularySize < 257, $"VocabularySize is {VocabularySize}; set it to 257 or more (256 bytes and the end of text).");
         faults.When(!(HeldOutShare is > 0 and < 1), $"HeldOutShare is {HeldOutShare}; set it above 0 and below 1.");
         faults.When(EvaluateEvery < 0, $"EvaluateEvery is {EvaluateEvery}; set it to 0 (only at the end) or more.");

@@ -9,14 +9,12 @@ internal sealed class DenseExperts(Func<Tensor, Tensor, Tensor> activation, Weig
 
     public string Name => "dense";
 
-    public Tensor Compute(Tensor tokens, RoutingPlan plan, Experts experts)
+    public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts)
     {
         using var step = Telemetry.Step("experts");
         using var scope = NewDisposeScope();
         var type = tokens.dtype;
-        var none = zeros(plan.TokenCount, plan.Counts.Count, float32, tokens.device);
-        var weights = none.scatter(1, plan.Experts, plan.Weights);                                  // [T, E]
-        var isChosen = none.scatter(1, plan.Experts, ones_like(plan.Weights));                      // [T, E]
+        var (weights, isChosen) = plan.Dense();                                                     // [T, E]
 
         var inputs = _weightsInput
             ? (tokens.unsqueeze(0) * weights.t().unsqueeze(-1)).to(type)                            // [E, T, D]

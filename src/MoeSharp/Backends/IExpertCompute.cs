@@ -12,5 +12,5 @@ internal interface IExpertCompute
     /// <param name="tokens">The tokens [T, D]; products are computed in their type, the sum over experts in float32.</param>
     /// <param name="plan">Who goes where.</param>
     /// <param name="experts">The parameters, cast to the type of the tokens where theirs is another.</param>
-    Tensor Compute(Tensor tokens, RoutingPlan plan, Experts experts);
+    Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts);
 }

@@ -14,14 +14,14 @@ internal sealed class LoopExperts(Func<Tensor, Tensor, Tensor> activation, Weigh
 
     public string Name => "loop";
 
-    public Tensor Compute(Tensor tokens, RoutingPlan plan, Experts experts)
+    public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts)
     {
         using var scope = NewDisposeScope();
-        var token = plan.Order.floor_divide(plan.TopK);                                     // [T*K], the token of each row
-        var weight = plan.Weights.flatten().index_select(0, plan.Order).unsqueeze(-1);      // [T*K, 1]
+        var token = plan.Order.floor_divide(Math.Max(plan.Width, 1));                       // [R], the token of each row
+        var weight = plan.Weights.flatten().index_select(0, plan.Order).unsqueeze(-1);      // [R, 1]
         long[] counts = [.. plan.Counts];
 
-        var rows = Permute(tokens, token, weight);                                          // [T*K, D]
+        var rows = Permute(tokens, token, weight);                                          // [R, D]
         var outputs = RunExperts(rows.split(counts, 0), experts);                           // per expert [its rows, D]
         var combined = Combine(outputs, token.split(counts, 0), weight.split(counts, 0), zeros_like(tokens, float32));
 

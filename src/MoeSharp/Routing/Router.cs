@@ -1,20 +1,72 @@
+using System.Runtime.InteropServices;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
 namespace MoeSharp;
 
-/// <summary>
-/// Chooses experts and weights from logits. This is the one place where ways to route are told apart: a new selection, a capacity,
-/// or a faster implementation is another router that <see cref="Create"/> returns.
-/// </summary>
-internal abstract class Router(string name) : Module<Tensor, RoutingPlan>(name)
+/// <summary>Chooses experts and weights from logits by the routing kernel; holds the router's parameters and buffers besides the gate's.</summary>
+internal sealed class Router : Module
 {
+    private readonly RoutingKernel _kernel;
+
     /// <summary>The router of <paramref name="options"/>, which are valid.</summary>
-    public static Router Create(RouterOptions options, Device? device) => new TopKRouter(options, device);
+    public Router(MoeOptions options, Device? device)
+        : base(nameof(Router))
+    {
+        var router = options.Router;
+        _kernel = new RoutingKernel(options);
+        CorrectionBias = router.HasCorrectionBias ? Buffer(zeros(router.ExpertCount, float32, device)) : null;
+        PerExpertScale = router.HasPerExpertScale ? Initial.Ones([router.ExpertCount], device) : null;
+        QuantileBias = router.Select is Selection.QuantileBalance ? Buffer(zeros(router.ExpertCount, float32, device)) : null;
+        Table = router.Select is Selection.TokenTable table ? Buffer(ExpertTable.Spread(table.VocabularySize, router, device)) : null;
+        RegisterComponents();
+    }
 
-    /// <summary>The correction bias [E] as a buffer, or null.</summary>
-    public abstract Tensor? CorrectionBias { get; }
+    public RoutingKernel Kernel => _kernel;
 
-    /// <summary>The per-expert scale [E], or null.</summary>
-    public abstract TorchSharp.Modules.Parameter? PerExpertScale { get; }
+    [field: ComponentName(Name = "correction_bias")]
+    public Tensor? CorrectionBias { get; }
+
+    [field: ComponentName(Name = "per_expert_scale")]
+    public Parameter? PerExpertScale { get; }
+
+    [field: ComponentName(Name = "quantile_bias")]
+    public Tensor? QuantileBias { get; }
+
+    [field: ComponentName(Name = "table")]
+    public Tensor? Table { get; }
+
+    /// <summary>Routes float32 logits [B, S, E].</summary>
+    public (RoutingTensors Plan, RoutingStatistics Statistics) Route(Tensor logits, RoutingCall call, long step)
+    {
+        using var scope = NewDisposeScope();
+        var request = new RouteRequest(_kernel, checked((int)logits.size(0)), checked((int)logits.size(1)))
+        {
+            IsTraining = training,
+            Step = step,
+            Mask = Values<bool>(call.TokenMask),
+            TokenIds = Values<long>(Table is null ? null : call.TokenIds),
+            Table = Values<long>(call.Experts is null ? Table : null),
+            Experts = Values<long>(call.Experts),
+            QuantileBias = Values<float>(QuantileBias),
+            Draws = call.Draws,
+        };
+        var results = RouteFunction.apply(logits.flatten(0, 1), PerExpertScale!, CorrectionBias!, request);
+
+        var plan = RoutingTensors.Of(request.Plan!, results[0]);        // the function filled it in
+        return (plan.MoveToOuterDisposeScope(), new RoutingStatistics(_kernel, request.Plan!, results[1], results[2], call.StepLoad).MoveToOuterDisposeScope());
+    }
+
+    private static T[]? Values<T>(Tensor? values)
+        where T : unmanaged
+    {
+        if (values is null) return null;
+
+        using var dense = values.detach().cpu().contiguous();
+        return dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, T>(dense.bytes).ToArray();
+    }
+
+    private static Tensor Buffer(Tensor values) => values.DetachFromDisposeScope();
 }

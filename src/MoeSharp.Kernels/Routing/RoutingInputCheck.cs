@@ -1,0 +1,91 @@
+namespace MoeSharp;
+
+/// <summary>What the routing kernel accepts, checked once at its border.</summary>
+internal static class RoutingInputCheck
+{
+    public static void Check(in RoutingInput input, RouterOptions router)
+    {
+        if (input.Sequences < 0 || input.SequenceLength < 0) throw new ArgumentException($"There are {input.Sequences} sequences of {input.SequenceLength} tokens; neither can be negative.");
+        int tokens = checked(input.Sequences * input.SequenceLength), experts = router.ExpertCount;
+
+        Length("Logits", input.Logits.Length, checked(tokens * experts), $"{input.Sequences} · {input.SequenceLength} tokens · {experts} experts");
+        if (router.HasCorrectionBias) Values("CorrectionBias", input.CorrectionBias, experts);
+        if (router.HasPerExpertScale) Values("PerExpertScale", input.PerExpertScale, experts);
+        if (router.Select is Selection.QuantileBalance) Values("QuantileBias", input.QuantileBias, experts);
+        if (!input.Mask.IsEmpty) Length("Mask", input.Mask.Length, tokens, "one value per token");
+        if (input.Draws is { } draws) Check(draws, tokens, experts);
+        if (!input.Experts.IsEmpty) Ids(input, tokens, experts, isSparseMixer: router.Select is Selection.SparseMixer);
+        else if (router.Select is Selection.Forced && tokens > 0) throw new ArgumentException("The router's selection is Forced, but no experts were given; give experts [tokens, K] with every call.");
+        else if (router.Select is Selection.TokenTable table) Table(input, table.VocabularySize, router, tokens);
+    }
+
+    public static void Check(in RoutingUpstream upstream, in RoutingGradients gradients, RoutingPlan plan, RoutingKernel kernel, in RoutingInput input)
+    {
+        if (!upstream.Weights.IsEmpty) Length("Weights", upstream.Weights.Length, plan.Weights.Length, "one value per pair");
+        int sums = kernel.Kinds.Count * kernel.Groups(input.Sequences, input.SequenceLength).Groups * plan.ExpertCount;
+        if (!upstream.Scores.IsEmpty) Length("Scores", upstream.Scores.Length, sums, "kinds · groups · experts");
+        Length("Logits", gradients.Logits.Length, input.Logits.Length, "as the logits");
+        if (!gradients.PerExpertScale.IsEmpty) Length("PerExpertScale", gradients.PerExpertScale.Length, plan.ExpertCount, "one value per expert");
+        if (!gradients.CorrectionBias.IsEmpty) Length("CorrectionBias", gradients.CorrectionBias.Length, plan.ExpertCount, "one value per expert");
+    }
+
+    private static void Length(string name, int length, int expected, string meaning)
+    {
+        if (length != expected) throw new ArgumentException($"{name} has {length} values; expected {expected} ({meaning}).");
+    }
+
+    private static void Values(string name, ReadOnlySpan<float> values, int experts)
+    {
+        Length(name, values.Length, experts, "one per expert");
+        for (int e = 0; e < experts; e++)
+        {
+            if (float.IsNaN(values[e])) throw new MoeException($"{name} of expert {e} is not a number; look for the step of training that made it so.");
+        }
+    }
+
+    private static void Check(SparseMixerDraws draws, int tokens, int experts)
+    {
+        for (int round = 0; round < 2; round++)
+        {
+            Length($"Draws.Exponentials[{round}]", draws.Exponentials[round].Length, tokens * experts, "tokens · experts");
+            Length($"Draws.Uniforms[{round}]", draws.Uniforms[round].Length, tokens, "one per token");
+        }
+    }
+
+    private static void Ids(in RoutingInput input, int tokens, int experts, bool isSparseMixer)
+    {
+        var given = input.Experts;
+        if (tokens == 0 || given.Length % tokens != 0) throw new ArgumentException($"There are {given.Length} given experts for {tokens} tokens; expected the same number for each token, -1 for none.");
+
+        int width = given.Length / tokens;
+        if (isSparseMixer && width != 2) throw new ArgumentException($"Each token was given {width} experts, but SparseMixer takes two.");
+        for (int i = 0; i < given.Length; i++)
+        {
+            if (given[i] < -1 || given[i] >= experts)
+                throw new ArgumentException($"The expert given to token {i / width} is {given[i]}; expected 0..{experts - 1}, or -1 for none. Are they from another model?");
+            if (isSparseMixer && given[i] < 0 && (input.Mask.IsEmpty || input.Mask[i / width])) throw new ArgumentException($"Token {i / width} was given fewer than two experts, but SparseMixer takes two.");
+            for (int j = i - i % width; j < i; j++)
+            {
+                if (given[i] >= 0 && given[i] == given[j]) throw new ArgumentException($"Token {i / width} was given expert {given[i]} twice; a token meets an expert at most once.");
+            }
+        }
+    }
+
+    private static void Table(in RoutingInput input, int vocabulary, RouterOptions router, int tokens)
+    {
+        Length("TokenIds", input.TokenIds.Length, tokens, "one per token, for the token table");
+        Length("Table", input.Table.Length, checked(vocabulary * router.TopK), $"{vocabulary} token ids · {router.TopK} experts");
+        for (int token = 0; token < tokens; token++)
+        {
+            long id = input.TokenIds[token];
+            if ((!input.Mask.IsEmpty && !input.Mask[token]) || (id >= 0 && id < vocabulary)) continue;
+            throw new ArgumentException($"The id of token {token} is {id}, but the token table has rows 0..{vocabulary - 1}; use the model's own tokenizer.");
+        }
+
+        for (int i = 0; i < input.Table.Length; i++)
+        {
+            if (input.Table[i] < 0 || input.Table[i] >= router.ExpertCount)
+                throw new ArgumentException($"The token table sends id {i / router.TopK} to expert {input.Table[i]}; expected 0..{router.ExpertCount - 1}.");
+        }
+    }
+}

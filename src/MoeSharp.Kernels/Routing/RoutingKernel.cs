@@ -1,0 +1,94 @@
+namespace MoeSharp;
+
+/// <summary>
+/// The router on spans: logits in, <see cref="RoutingPlan"/> out, and back. All options are decided in the constructor; calls share
+/// nothing and may run in parallel.
+/// </summary>
+/// <remarks>
+/// Float32 throughout. The experts and weights of a token have the same bits for any number of threads and whatever tokens share its
+/// call (except selections that look at all tokens); sums over tokens run in a fixed order.
+/// </remarks>
+public sealed class RoutingKernel
+{
+    private readonly bool _perSequence;
+
+    /// <summary>Prepares the routing of a layer.</summary>
+    /// <param name="options">The layer; its router, dispatch, losses and mask scope are used.</param>
+    /// <exception cref="ArgumentException">The options have faults; the message lists all of them.</exception>
+    public RoutingKernel(MoeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        Options = options;
+        _perSequence = options.LoadBalance.Any(loss => loss.Scope == BalanceScope.Sequence);
+        Kinds = [.. options.LoadBalance.Select(ScoreKind.Of).Prepend(new(BalanceScores.Softmax, 0)).Distinct()];
+        CountsTopK = [.. Kinds.Select(kind => options.LoadBalance.Any(loss => loss.Counts == BalanceCounts.TopKOfScores && ScoreKind.Of(loss) == kind))];
+    }
+
+    /// <summary>What the kernel was made from.</summary>
+    public MoeOptions Options { get; }
+
+    /// <summary>The scores that are summed for losses: the softmax of the logits first, then what the losses ask for besides.</summary>
+    public IReadOnlyList<ScoreKind> Kinds { get; }
+
+    /// <summary>For each kind, whether a loss counts the plain top-k of its scores.</summary>
+    internal IReadOnlyList<bool> CountsTopK { get; }
+
+    /// <summary>Routes the tokens.</summary>
+    /// <exception cref="ArgumentException">A span that the options need is missing or has the wrong length; an id lies outside the table.</exception>
+    /// <exception cref="MoeException">The routing of a token is not a number; the message names the token.</exception>
+    public RoutingPlan Route(in RoutingInput input)
+    {
+        RoutingInputCheck.Check(input, Options.Router);
+        return RoutingPass.With(this, input, plan: null, static (pass, _) => pass.Route(), 0);
+    }
+
+    /// <summary>The gradients of one call, from those of its weights and sums.</summary>
+    /// <param name="input">What was routed.</param>
+    /// <param name="plan">What <see cref="Route"/> made of it.</param>
+    /// <param name="upstream">The gradients of the results.</param>
+    /// <param name="gradients">Receives the gradients of the inputs; all are overwritten.</param>
+    public void Backward(in RoutingInput input, RoutingPlan plan, in RoutingUpstream upstream, in RoutingGradients gradients)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        RoutingInputCheck.Check(input, Options.Router);
+        RoutingInputCheck.Check(upstream, gradients, plan, this, input);
+        unsafe
+        {
+            fixed (float* weights = upstream.Weights, scores = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
+            {
+                var pointers = new RoutingPass.GradientPointers(weights, scores, upstream.Z, logits, scale, bias);
+                RoutingPass.With(this, input, plan, static (pass, given) => pass.Backward(given), pointers);
+            }
+        }
+    }
+
+    /// <summary>One group per sequence where a loss is taken per sequence, else one for all tokens.</summary>
+    internal (int Groups, int Length) Groups(int sequences, int length) => _perSequence ? (sequences, length) : (1, sequences * length);
+}
+
+/// <summary>The gradients of what <see cref="RoutingKernel.Route"/> returned; empty spans stand for zeros.</summary>
+public readonly ref struct RoutingUpstream
+{
+    /// <summary>The gradient of <see cref="RoutingPlan.Weights"/>.</summary>
+    public ReadOnlySpan<float> Weights { get; init; }
+
+    /// <summary>The gradients of <see cref="RoutingSums.Scores"/>, kind by kind: [kinds, G, E].</summary>
+    public ReadOnlySpan<float> Scores { get; init; }
+
+    /// <summary>The gradient of <see cref="RoutingSums.Z"/>.</summary>
+    public float Z { get; init; }
+}
+
+/// <summary>Where <see cref="RoutingKernel.Backward"/> writes; empty spans for what is not wanted.</summary>
+public readonly ref struct RoutingGradients
+{
+    /// <summary>The gradient of the logits [T, E].</summary>
+    public required Span<float> Logits { get; init; }
+
+    /// <summary>The gradient of the per-expert scale [E].</summary>
+    public Span<float> PerExpertScale { get; init; }
+
+    /// <summary>The gradient of the correction bias [E]; only <see cref="BalanceScores.SoftmaxOfBiasedScore"/> sends one.</summary>
+    public Span<float> CorrectionBias { get; init; }
+}

@@ -1,0 +1,206 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace MoeSharp;
+
+/// <summary>
+/// Arithmetic on one row of expert values. A row is padded to whole vectors, so that no loop has a tail and a row has the same bits
+/// wherever it stands. Without 512-bit registers the runtime takes halves or quarters of a vector.
+/// </summary>
+internal static unsafe class RowMath
+{
+    /// <summary>Values per vector.</summary>
+    public const int Lanes = 16;
+
+    /// <summary>The length of a row of <paramref name="count"/> values with its padding.</summary>
+    public static int Padded(int count) => (count + Lanes - 1) & -Lanes;
+
+    /// <summary>Copies <paramref name="count"/> values and fills the padding.</summary>
+    public static void Load(float* source, float* row, int count, float padding)
+    {
+        new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(row, count));
+        new Span<float>(row + count, Padded(count) - count).Fill(padding);
+    }
+
+    /// <summary>The largest value, and whether any is not a number (then the largest means nothing).</summary>
+    public static float Max(float* row, int padded, out bool hasNaN)
+    {
+        var max = Vector512.Create(float.NegativeInfinity);
+        var unordered = Vector512<float>.Zero;
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var value = Vector512.Load(row + i);
+            unordered |= ~Vector512.Equals(value, value);
+            max = Vector512.MaxNative(max, value);
+        }
+
+        hasNaN = unordered.AsInt32() != Vector512<int>.Zero;
+        return Max(max);
+    }
+
+    /// <summary>
+    /// exp(row - max) into <paramref name="exponentials"/>, and their sum. Equal values give 1 even when they are infinite, so that a
+    /// softmax of infinities is their limit: even over +inf, or over all when everything is -inf.
+    /// </summary>
+    public static float ExpSum(float* row, float* exponentials, int count, float max)
+    {
+        var (top, sum) = (Vector512.Create(max), Vector512<float>.Zero);
+        int padded = Padded(count);
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var value = Vector512.Load(row + i);
+            var distance = Vector512.ConditionalSelect(Vector512.Equals(value, top), Vector512<float>.Zero, value - top);
+            var exponential = Vector512.Exp(distance);
+            if (i + Lanes > count) exponential &= LanesBelow(count - i);
+            exponential.Store(exponentials + i);
+            sum += exponential;
+        }
+
+        return Vector512.Sum(sum);
+    }
+
+    /// <summary>row · factor, in place.</summary>
+    public static void Scale(float* row, int padded, float factor)
+    {
+        var scale = Vector512.Create(factor);
+        for (int i = 0; i < padded; i += Lanes) (Vector512.Load(row + i) * scale).Store(row + i);
+    }
+
+    /// <summary>1 / (1 + e^-z).</summary>
+    public static void Sigmoid(float* row, float* scores, int padded)
+    {
+        for (int i = 0; i < padded; i += Lanes) Sigmoid(Vector512.Load(row + i)).Store(scores + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-z));
+
+    /// <summary>sqrt(log(1 + e^z)), exact to rounding also where e^z is small.</summary>
+    public static void SqrtSoftplus(float* row, float* scores, int padded)
+    {
+        var one = Vector512<float>.One;
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var z = Vector512.Load(row + i);
+            var u = Vector512.Exp(-Vector512.Abs(z));
+            var next = one + u;
+            var log = Vector512.ConditionalSelect(Vector512.Equals(next, one), u, Vector512.Log(next) * u / (next - one)); // log(1 + u), Goldberg's form
+            Vector512.Sqrt(Vector512.MaxNative(z, Vector512<float>.Zero) + log).Store(scores + i);
+        }
+    }
+
+    /// <summary>destination += source.</summary>
+    public static void Add(float* source, float* destination, int padded)
+    {
+        for (int i = 0; i < padded; i += Lanes) (Vector512.Load(destination + i) + Vector512.Load(source + i)).Store(destination + i);
+    }
+
+    /// <summary>destination += source · factor.</summary>
+    public static void AddScaled(float* source, float factor, float* destination, int padded)
+    {
+        var scale = Vector512.Create(factor);
+        for (int i = 0; i < padded; i += Lanes) (Vector512.Load(destination + i) + Vector512.Load(source + i) * scale).Store(destination + i);
+    }
+
+    /// <summary>a + b into <paramref name="sum"/>.</summary>
+    public static void Add(float* a, float* b, float* sum, int padded)
+    {
+        for (int i = 0; i < padded; i += Lanes) (Vector512.Load(a + i) + Vector512.Load(b + i)).Store(sum + i);
+    }
+
+    /// <summary>a - b into <paramref name="difference"/>.</summary>
+    public static void Subtract(float* a, float* b, float* difference, int padded)
+    {
+        for (int i = 0; i < padded; i += Lanes) (Vector512.Load(a + i) - Vector512.Load(b + i)).Store(difference + i);
+    }
+
+    /// <summary>Σ a · b.</summary>
+    public static float Dot(float* a, float* b, int padded)
+    {
+        var sum = Vector512<float>.Zero;
+        for (int i = 0; i < padded; i += Lanes) sum += Vector512.Load(a + i) * Vector512.Load(b + i);
+        return Vector512.Sum(sum);
+    }
+
+    /// <summary>Σ a over the first <paramref name="count"/> values.</summary>
+    public static float Sum(float* a, int count)
+    {
+        var sum = Vector512<float>.Zero;
+        int padded = Padded(count);
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var value = Vector512.Load(a + i);
+            sum += i + Lanes > count ? value & LanesBelow(count - i) : value;
+        }
+
+        return Vector512.Sum(sum);
+    }
+
+    /// <summary>The entropy of p = exp(row - max) / sum in nats: log(sum) - Σ p · (row - max); what has no probability adds nothing.</summary>
+    public static float Entropy(float* row, float* p, int padded, float max, float sum)
+    {
+        var (top, mean) = (Vector512.Create(max), Vector512<float>.Zero);
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var (value, share) = (Vector512.Load(row + i), Vector512.Load(p + i));
+            var counts = Vector512.GreaterThan(share, Vector512<float>.Zero) & ~Vector512.Equals(value, top);
+            mean += share * Vector512.ConditionalSelect(counts, value - top, Vector512<float>.Zero);
+        }
+
+        return MathF.Log(sum) - Vector512.Sum(mean);
+    }
+
+    /// <summary>Adds a softmax's backward, p · (g - Σ g·p + offset), to <paramref name="gradient"/>.</summary>
+    public static void AddSoftmaxBackward(float* p, float* g, float offset, float* gradient, int padded)
+    {
+        var shift = Vector512.Create(offset - Dot(g, p, padded));
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var result = Vector512.Load(gradient + i) + Vector512.Load(p + i) * (Vector512.Load(g + i) + shift);
+            result.Store(gradient + i);
+        }
+    }
+
+    /// <summary>Adds (g - mean) / divisor: the backward of s / (Σ s + epsilon), where mean = Σ g · s / divisor.</summary>
+    public static void AddNormalizedBackward(float* g, float mean, float divisor, float* gradient, int padded)
+    {
+        var (shift, scale) = (Vector512.Create(mean), Vector512.Create(1 / divisor));
+        for (int i = 0; i < padded; i += Lanes) (Vector512.Load(gradient + i) + (Vector512.Load(g + i) - shift) * scale).Store(gradient + i);
+    }
+
+    /// <summary>Adds ds · s · (1 - s).</summary>
+    public static void AddSigmoidBackward(float* scores, float* ds, float* gradient, int padded)
+    {
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var s = Vector512.Load(scores + i);
+            (Vector512.Load(gradient + i) + Vector512.Load(ds + i) * s * (Vector512<float>.One - s)).Store(gradient + i);
+        }
+    }
+
+    /// <summary>Adds ds · sigmoid(z) / (2 s); nothing where the score underflowed to zero.</summary>
+    public static void AddSqrtSoftplusBackward(float* row, float* scores, float* ds, float* gradient, int padded)
+    {
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var s = Vector512.Load(scores + i);
+            var slope = Sigmoid(Vector512.Load(row + i)) / (s + s);
+            slope = Vector512.ConditionalSelect(Vector512.Equals(s, Vector512<float>.Zero), Vector512<float>.Zero, slope);
+            (Vector512.Load(gradient + i) + Vector512.Load(ds + i) * slope).Store(gradient + i);
+        }
+    }
+
+    /// <summary>All bits set in the first <paramref name="count"/> lanes, none in the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LanesBelow(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Max(Vector512<float> value)
+    {
+        var half = Vector256.MaxNative(value.GetLower(), value.GetUpper());
+        var quarter = Vector128.MaxNative(half.GetLower(), half.GetUpper());
+        quarter = Vector128.MaxNative(quarter, Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1)));
+        quarter = Vector128.MaxNative(quarter, Vector128.Shuffle(quarter, Vector128.Create(1, 0, 3, 2)));
+        return quarter.ToScalar();
+    }
+}

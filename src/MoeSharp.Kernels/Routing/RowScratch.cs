@@ -1,0 +1,59 @@
+namespace MoeSharp;
+
+/// <summary>The rows that one thread works on, kept for its next call.</summary>
+internal sealed unsafe class RowScratch
+{
+    private const int FloatRows = 11, IntRows = 4;
+
+    [ThreadStatic]
+    private static RowScratch? _own;
+
+    private readonly float[] _floats;
+    private readonly int[] _ints;
+    private readonly int _padded;
+
+    private RowScratch(int padded)
+    {
+        _padded = padded;
+        _floats = GC.AllocateArray<float>(FloatRows * padded, pinned: true);
+        _ints = GC.AllocateArray<int>(IntRows * padded, pinned: true);
+    }
+
+    /// <summary>This thread's rows of at least <paramref name="padded"/> values.</summary>
+    public static RowScratch Of(int padded) => _own is { } own && own._padded >= padded ? own : _own = new RowScratch(padded);
+
+    public float* Logits => Floats(0);
+
+    public float* Softmax => Floats(1);
+
+    /// <summary>The router's scores where they are neither the softmax nor the logits.</summary>
+    public float* OwnScores => Floats(2);
+
+    public float* Choice => Floats(3);
+
+    public float* Spare => Floats(4);
+
+    public float* DScores => Floats(5);
+
+    public float* DSoftmax => Floats(6);
+
+    public float* DLogits => Floats(7);
+
+    /// <summary>Two rows of draws.</summary>
+    public float* Draws => Floats(8);
+
+    /// <summary>What is added to a row before the choice.</summary>
+    public float* Bias => Floats(10);
+
+    public int* Keys => Ints(0);
+
+    public int* Ranks => Ints(1);
+
+    public int* Kept => Ints(2);
+
+    public int* Selected => Ints(3);
+
+    private float* Floats(int row) => (float*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _floats[row * _padded]);
+
+    private int* Ints(int row) => (int*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _ints[row * _padded]);
+}
