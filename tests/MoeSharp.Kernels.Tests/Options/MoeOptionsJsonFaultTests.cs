@@ -1,4 +1,6 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using MoeSharp.TestKit;
 
 namespace MoeSharp.Kernels.Tests;
 
@@ -160,6 +162,62 @@ public sealed class MoeOptionsJsonFaultTests
         var error = Assert.Throws<MoeException>(() => MoeOptionsJson.Read(json, "layer.json"));
 
         Assert.Equal($"layer.json: mask_scope is '{new string('a', 59)}…; expected one of all, losses.", error.Message);
+    }
+
+    [Fact]
+    public void Read_AnyFieldWithAnyValue_IsReadOrRefusedByItsPath()
+    {
+        string[] values = ["null", "true", "0", "-1", "2.5", "1e999", "99999999999", "\"x\"", "\"top_k\"", "[]", "[1]", "[{}]", "{}", "{\"x\":1}"];
+        var refused = 0;
+
+        foreach (var (path, template) in Variants())
+        {
+            foreach (string value in values)
+            {
+                if (Refusal(template.Replace(Hole, value, StringComparison.Ordinal)) is not { } message) continue;
+
+                refused++;
+                Assert.Contains(path, message, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.True(refused > 3000, $"only {refused} refused");
+    }
+
+    private const string Hole = "\"hole\"";
+
+    /// <summary>The reference layers with each of their values in turn replaced by the hole, and where it is.</summary>
+    private static IEnumerable<(string Path, string Json)> Variants()
+    {
+        var cases = JsonNode.Parse(File.ReadAllText(Fixtures.Path("options", "reference-layers.json")))!.AsArray();
+
+        foreach (var layer in cases.Select(item => item!["layer"]!.AsObject()))
+        {
+            foreach (var (parent, name) in Fields(layer).ToList())
+            {
+                var kept = parent[name]!.DeepClone();
+                parent[name] = "hole";
+                yield return (name, layer.ToJsonString());
+                parent[name] = kept;
+            }
+        }
+    }
+
+    private static IEnumerable<(JsonObject Parent, string Name)> Fields(JsonObject parent) =>
+        parent.SelectMany(field => field.Value is JsonObject child ? Fields(child).Prepend((parent, field.Key)) : [(parent, field.Key)]);
+
+    private static string? Refusal(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        try
+        {
+            MoeOptionsJson.ReadRouterCase(document.RootElement, "it");
+            return null;
+        }
+        catch (MoeException error)
+        {
+            return error.Message;
+        }
     }
 
     private static string Capacity(string field) => $$""" "dispatch": { "kind": "capacity", "capacity": { "factor": 1, {{field}} } } """;

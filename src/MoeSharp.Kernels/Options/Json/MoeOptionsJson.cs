@@ -12,7 +12,10 @@ public static class MoeOptionsJson
     private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
     private static readonly JsonWriterOptions Indented = new() { Indented = true, NewLine = "\n" };
 
-    /// <summary>Reads the options of a layer from text; comments and trailing commas are allowed. Values are not validated: see <see cref="MoeOptions.Validate"/>.</summary>
+    /// <summary>
+    /// Reads the options of a layer from text; comments and trailing commas are allowed. What values mean together is not checked: call
+    /// <see cref="MoeOptions.Validate"/>.
+    /// </summary>
     /// <param name="json">The JSON object.</param>
     /// <param name="source">Where the text comes from, for messages.</param>
     /// <returns>
