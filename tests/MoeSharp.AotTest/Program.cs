@@ -8,6 +8,7 @@ try
 {
     var options = TinyModel();
     Require(TopKAboveExpertsIsRefused(), "RouterOptions.Validate accepts a top-k above the number of experts");
+    Require(LayerOptionsAreReadBack(), "written layer options are read back differently");
     Require(ConfigIsReadBack(options, Path.Combine(folder, "config.json")), "a written config is read back differently");
     Require(WeightsAreReadBack(folder), "written tensors are read back differently");
     Require(DamageIsRefused(folder), "a damaged file opens");
@@ -53,6 +54,19 @@ static bool TopKAboveExpertsIsRefused()
     {
         return e.Message.Contains("TopK is 9", StringComparison.Ordinal);
     }
+}
+
+static bool LayerOptionsAreReadBack()
+{
+    var options = new MoeOptions
+    {
+        HiddenSize = 32,
+        Router = new RouterOptions { ExpertCount = 8, TopK = 2, Select = new Selection.Sinkhorn(1e-3), Weights = WeightSource.SoftmaxOfSelected },
+        Experts = new ExpertOptions { IntermediateSize = 16, Activation = ExpertActivation.GptOss },
+        Dispatch = new DispatchOptions { Capacity = new CapacityOptions { Factor = 1.25, Order = CapacityOrder.ChoiceFirst } },
+        ZLossCoefficient = 1e-3,
+    };
+    return MoeOptionsJson.Read(MoeOptionsJson.Write(options), "options") == options;
 }
 
 static bool ConfigIsReadBack(DecoderOptions options, string path)

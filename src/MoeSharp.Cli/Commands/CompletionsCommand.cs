@@ -31,7 +31,7 @@ internal static class CompletionsCommand
 
     private static string Script(string shell)
     {
-        if (!Shells.Contains(shell)) throw new UsageException($"Unknown shell '{shell}'.{Training.ClosestName.Hint(shell, Shells)} Shells: {string.Join(", ", Shells)}.");
+        if (!Shells.Contains(shell)) throw new UsageException($"Unknown shell '{shell}'.{ClosestName.Hint(shell, Shells)} Shells: {string.Join(", ", Shells)}.");
 
         return EmbeddedFile.ReadText($"moesharp.{shell}");
     }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using MoeSharp.Training;
 
 namespace MoeSharp.Cli;
 

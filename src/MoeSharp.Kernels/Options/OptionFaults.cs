@@ -16,13 +16,17 @@ internal sealed class OptionFaults(string subject)
         where T : struct, Enum =>
         When(!Enum.IsDefined(value), $"{name} is {value}; choose one of {string.Join(", ", Enum.GetNames<T>())}.");
 
+    /// <summary>One message that lists every fault; null when there is none.</summary>
+    public string? Message => _faults.Count switch
+    {
+        0 => null,
+        1 => $"{subject}: {_faults[0]}",
+        _ => $"{subject} has {_faults.Count} faults:{Environment.NewLine}  - {string.Join($"{Environment.NewLine}  - ", _faults)}",
+    };
+
     /// <summary>Throws one <see cref="ArgumentException"/> that lists every fault, or returns.</summary>
     public void ThrowIfAny()
     {
-        if (_faults.Count == 0) return;
-
-        throw new ArgumentException(_faults.Count == 1
-            ? $"{subject}: {_faults[0]}"
-            : $"{subject} has {_faults.Count} faults:{Environment.NewLine}  - {string.Join($"{Environment.NewLine}  - ", _faults)}");
+        if (Message is { } message) throw new ArgumentException(message);
     }
 }

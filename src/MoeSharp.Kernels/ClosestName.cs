@@ -1,4 +1,4 @@
-namespace MoeSharp.Training;
+namespace MoeSharp;
 
 /// <summary>Finds the name that someone meant who typed another, for messages that end in "Did you mean …?".</summary>
 internal static class ClosestName
@@ -8,7 +8,8 @@ internal static class ClosestName
     {
         var best = candidates.Select(name => (name, distance: Distance(typed, name))).DefaultIfEmpty((name: "", distance: int.MaxValue)).MinBy(pair => pair.distance);
 
-        return best.distance <= Math.Max(1, typed.TrimStart('-').Length / 3) ? $" Did you mean '{best.name}'?" : "";
+        int letters = typed.TrimStart('-').Length;
+        return best.distance < letters && best.distance <= Math.Max(1, letters / 3) ? $" Did you mean '{best.name}'?" : "";
     }
 
     /// <summary>Insertions, deletions, substitutions and swaps of neighbours that turn one word into the other (optimal string alignment).</summary>
