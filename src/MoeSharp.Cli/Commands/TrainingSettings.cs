@@ -6,7 +6,7 @@ namespace MoeSharp.Cli;
 internal static class TrainingSettings
 {
     /// <summary>Fresh options, in the order of help; defaults shown are those of the preset 'default'.</summary>
-    public static IReadOnlyList<TrainingSetting> Create() => [.. Length(), .. Model(), .. Optimizer(), .. Balance(), .. Data(), .. Checks()];
+    public static IReadOnlyList<TrainingSetting> Create() => [.. Length(), .. Model(), .. Optimizer(), .. Routing(), .. Balance(), .. Data(), .. Checks()];
 
     private static TrainingSettingGroup Group(string title) => new(title, TrainingPresets.Default);
 
@@ -54,11 +54,29 @@ internal static class TrainingSettings
         yield return group.Real("--epsilon", "added to the root of the second moment", o => o.Epsilon, (o, v) => o with { Epsilon = v });
     }
 
+    private static IEnumerable<TrainingSetting> Routing()
+    {
+        var group = Group("Routing");
+        yield return group.Choice("--router", "how experts are selected", o => o.Router.Select, (o, v) => With(o, o.Router with { Select = v }));
+        yield return group.Choice("--router-score", "function from logits to scores", o => o.Router.Score, (o, v) => With(o, o.Router with { Score = v }));
+        yield return group.Int("--router-groups", "groups of experts of which a token keeps --router-keep-groups; 0 for none", o => o.Router.Groups, (o, v) => With(o, o.Router with { Groups = v }));
+        yield return group.Int("--router-keep-groups", "groups that a token keeps", o => o.Router.KeepGroups, (o, v) => With(o, o.Router with { KeepGroups = v }));
+        yield return group.Real("--capacity-factor", "slots of an expert over an even load, what does not fit is dropped; 0 drops nothing", o => o.Router.CapacityFactor, (o, v) => With(o, o.Router with { CapacityFactor = v }));
+        yield return group.Choice("--capacity-scope", "tokens that share a capacity", o => o.Router.CapacityScope, (o, v) => With(o, o.Router with { CapacityScope = v }));
+        yield return group.Choice("--capacity-order", "order in which tokens take slots", o => o.Router.CapacityOrder, (o, v) => With(o, o.Router with { CapacityOrder = v }));
+        yield return group.Choice("--drop", "what an overfull expert drops: the later, or those of lower weight", o => o.Router.Drop, (o, v) => With(o, o.Router with { Drop = v }));
+        yield return group.Real("--input-jitter", "in training, multiply what routers read by draws from 1 - X to 1 + X", o => o.Router.InputJitter, (o, v) => With(o, o.Router with { InputJitter = v }));
+        yield return group.Real("--logit-jitter", "in training, multiply router logits by draws from 1 - X to 1 + X", o => o.Router.LogitJitter, (o, v) => With(o, o.Router with { LogitJitter = v }));
+    }
+
     private static IEnumerable<TrainingSetting> Balance()
     {
         var group = Group("Balance of experts");
         yield return group.Choice("--balance", "how the load is kept even: by a loss, by a bias on the selection, or not", o => o.Balance, (o, v) => o with { Balance = v });
         yield return group.Real("--load-balance-coefficient", "weight of the load-balance loss, with --balance loss", o => o.LoadBalanceCoefficient, (o, v) => o with { LoadBalanceCoefficient = v });
+        yield return group.Choice("--balance-scope", "tokens that the load-balance loss is taken over; global: a whole step", o => o.Router.BalanceScope, (o, v) => With(o, o.Router with { BalanceScope = v }));
+        yield return group.Choice("--balance-scores", "scores that the load-balance loss averages", o => o.Router.BalanceScores, (o, v) => With(o, o.Router with { BalanceScores = v }));
+        yield return group.Choice("--bias-rule", "how the bias follows the load, with --balance bias", o => o.Router.BiasRule, (o, v) => With(o, o.Router with { BiasRule = v }));
         yield return group.Real("--bias-update-rate", "step of the bias per optimiser step, with --balance bias", o => o.BiasUpdateRate, (o, v) => o with { BiasUpdateRate = v });
         yield return group.Real("--z-loss-coefficient", "weight of the router z-loss", o => o.ZLossCoefficient, (o, v) => o with { ZLossCoefficient = v });
     }
@@ -80,4 +98,6 @@ internal static class TrainingSettings
     }
 
     private static TrainingOptions With(TrainingOptions options, ModelShape model) => options with { Model = model };
+
+    private static TrainingOptions With(TrainingOptions options, RoutingShape router) => options with { Router = router };
 }

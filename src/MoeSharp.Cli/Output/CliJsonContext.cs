@@ -8,7 +8,12 @@ namespace MoeSharp.Cli;
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    Converters = [typeof(LowerCaseEnum<BalanceMode>), typeof(LowerCaseEnum<ComputePrecision>)])]
+    Converters =
+    [
+        typeof(WordEnum<BalanceMode>), typeof(WordEnum<ComputePrecision>), typeof(WordEnum<RouterSelection>), typeof(WordEnum<ScoreFunction>),
+        typeof(WordEnum<CapacityScope>), typeof(WordEnum<DropRule>), typeof(WordEnum<CapacityOrder>), typeof(WordEnum<BalanceScope>),
+        typeof(WordEnum<BalanceScores>), typeof(WordEnum<BiasRule>),
+    ])]
 [JsonSerializable(typeof(PresetList))]
 [JsonSerializable(typeof(Preparing))]
 [JsonSerializable(typeof(TrainingStarted))]

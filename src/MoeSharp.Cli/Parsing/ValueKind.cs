@@ -1,4 +1,5 @@
 using System.Globalization;
+using MoeSharp.Training;
 
 namespace MoeSharp.Cli;
 
@@ -35,15 +36,16 @@ internal static class ValueKind
     public static ValueKind<T> Choice<T>()
         where T : struct, Enum
     {
-#pragma warning disable CA1308 // choices are written in lower case
-        var words = Enum.GetNames<T>().Select(name => name.ToLowerInvariant()).ToArray();
-#pragma warning restore CA1308
+        var words = Enum.GetNames<T>().Select(ChoiceWord.Of).ToArray();
+        var values = Enum.GetValues<T>();
+        return new($"one of {string.Join(", ", words)}", TryChoice) { Words = words };
 
-        // digits would parse as the enum's numbers
-        return new($"one of {string.Join(", ", words)}", (string text, out T value) => Enum.TryParse(text, ignoreCase: true, out value) && words.Contains(text, StringComparer.OrdinalIgnoreCase))
+        bool TryChoice(string text, out T value)
         {
-            Words = words,
-        };
+            int index = Array.FindIndex(words, word => word.Equals(text.Replace('-', '_'), StringComparison.OrdinalIgnoreCase));
+            value = index < 0 ? default : values[index];
+            return index >= 0;
+        }
     }
 
     private static bool TryWholeNumber(string text, out int value) =>

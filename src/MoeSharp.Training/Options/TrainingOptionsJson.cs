@@ -48,9 +48,9 @@ public static class TrainingOptionsJson
             var property = type.Properties.FirstOrDefault(property => property.Name == name)
                 ?? throw new MoeException($"{source}: unknown field '{prefix}{name}'.{ClosestName.Hint(prefix + name, type.Properties.Select(property => prefix + property.Name))}");
 
-            if (property.PropertyType == typeof(ModelShape) && value is JsonObject shape)
+            if (value is JsonObject part && TrainingJsonContext.Default.GetTypeInfo(property.PropertyType) is { Kind: JsonTypeInfoKind.Object } partType)
             {
-                Merge(target[name]!.AsObject(), shape, TrainingJsonContext.Default.ModelShape, $"{prefix}{name}.", source); // the target has every field
+                Merge(target[name]!.AsObject(), part, partType, $"{prefix}{name}.", source); // the target has every field
                 continue;
             }
 
@@ -84,7 +84,5 @@ public static class TrainingOptionsJson
         _ => "a list of whole numbers",
     };
 
-#pragma warning disable CA1308 // lower case is how the file spells them
-    private static IEnumerable<string> JsonNames(Type type) => Enum.GetNames(type).Select(name => name.ToLowerInvariant());
-#pragma warning restore CA1308
+    private static IEnumerable<string> JsonNames(Type type) => Enum.GetNames(type).Select(ChoiceWord.Of);
 }

@@ -15,7 +15,8 @@ internal static class TrainingCase
         var recipe = TrainingRecipe.Read(expected.Path, about);
         using var model = ModelCheckpoint.Load(folder);
         using var optimizer = new AdamW(model.parameters(), recipe.Optimizer);
-        var step = new TrainingStep(model, optimizer, new StepOptions(recipe.LoadBalanceCoefficient, PoolsLayers: true, ZLossCoefficient: 0, recipe.ClipNorm, BiasUpdateRate: null));
+        var balance = new LoadBalanceOptions { Coefficient = recipe.LoadBalanceCoefficient, Scope = BalanceScope.Batch, PoolsLayers = true };
+        var step = new TrainingStep(model, optimizer, new StepOptions([balance], ZLossCoefficient: 0, recipe.ClipNorm));
         var comparison = new Comparison(expected);
 
         var batches = comparison.Input("input_ids");
