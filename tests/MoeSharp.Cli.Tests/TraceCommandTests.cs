@@ -141,6 +141,18 @@ public sealed class TraceCommandTests : IDisposable
         Assert.Equal((red, blue, blue, red), (image.GetPixel(left, lower), image.GetPixel(right, lower), image.GetPixel(left, upper), image.GetPixel(right, upper)));
     }
 
+    [Fact]
+    public void Stats_PlotOfALayerWithFewerExperts_IsGreyWhereThereIsNone()
+    {
+        var plot = _folder.File("load.png");
+        Write("few.trace", new("test", [new(0, 1, 1), new(1, 2, 1)]), [Entry(0, 0, 1, [0], [1]), Entry(0, 1, 1, [0, 1], [1, 1])]);
+
+        CapturedTool.Run("trace", "stats", _folder.File("few.trace"), "--plot", plot);
+
+        using var image = SKBitmap.Decode(plot);
+        Assert.Equal((SKColor.Parse("#f7f7f7"), SKColor.Parse("#bdbdbd")), (image.GetPixel(PlotFile.Width / 4, image.Height * 5 / 8), image.GetPixel(PlotFile.Width * 5 / 8, image.Height * 5 / 8)));
+    }
+
     [Theory]
     [InlineData(1, 1)]
     [InlineData(1, 300)]

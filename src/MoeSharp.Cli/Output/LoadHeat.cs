@@ -7,7 +7,7 @@ internal static class LoadHeat
 {
     private const double Fullest = 2; // twice an even share and more is one colour
 
-    /// <summary>Draws loads, [rows, columns] of at least 2 × 2, over an extent; row 0 is at the bottom, and what is no number stays empty.</summary>
+    /// <summary>Draws loads, [rows, columns] of at least 2 × 2, over an extent; row 0 is at the bottom, and what is no number is grey.</summary>
     public static void Add(Plot plot, double[,] loads, CoordinateRect extent)
     {
         var heat = plot.Add.Heatmap(loads);
@@ -15,6 +15,7 @@ internal static class LoadHeat
         heat.ManualRange = new(0, Fullest);
         heat.Rectangle = extent;
         heat.FlipVertically = true;
+        heat.NaNCellColor = Color.FromHex("#bdbdbd"); // not the white of an even load
         var bar = plot.Add.ColorBar(heat);
         (bar.Label, bar.LabelStyle.FontSize, bar.LabelStyle.FontName) = ("load (1 = even)", 14, PlotFonts.Family);
         bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual([0, 0.5, 1, 1.5, 2], ["0", "0.5", "1", "1.5", "2+"]);

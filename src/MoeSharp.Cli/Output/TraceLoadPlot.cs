@@ -2,7 +2,7 @@ using ScottPlot;
 
 namespace MoeSharp.Cli;
 
-/// <summary>The load of every expert in every layer of a trace; 1 is an even share, and what is left empty has no expert or no token.</summary>
+/// <summary>The load of every expert in every layer of a trace; 1 is an even share, and what is grey has no expert or no token.</summary>
 internal static class TraceLoadPlot
 {
     public const int LeastHeight = TrainingPlots.PanelHeight;

@@ -146,7 +146,7 @@ public sealed class RoutingTraceReader : IDisposable
     private (int Length, int Prefix)? CutOff(long record, long at, string reason)
     {
         if (IsComplete) throw Fault(record, at, $"{reason}: the file is damaged"); // it has an end, so nothing was cut off
-        if (!_allowPartial) throw Fault(record, at, $"{reason}: the run was cut off, or the file. The records before it are whole: read the file as a partial trace");
+        if (!_allowPartial) throw Fault(record, at, $"{reason}: the run or the file was cut off. The records before it are whole: read the file as a partial trace");
 
         return null;
     }

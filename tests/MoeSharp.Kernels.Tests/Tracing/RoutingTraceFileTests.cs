@@ -131,7 +131,7 @@ public sealed class RoutingTraceFileTests : IDisposable
 
         for (int at = 2; at < record.Length - 4; at++)
         {
-            for (int value = 0; value < 256; value++)
+            for (int value = 0; value < 256; value += value is < 8 or > 248 ? 1 : 5)
             {
                 byte[] changed = [.. record];
                 changed[at] = (byte)value;
@@ -144,7 +144,7 @@ public sealed class RoutingTraceFileTests : IDisposable
             }
         }
 
-        Assert.True(refused > 2000, $"{refused} were refused.");
+        Assert.True(refused > 500, $"{refused} were refused.");
     }
 
     [Theory]
@@ -196,7 +196,7 @@ public sealed class RoutingTraceFileTests : IDisposable
 
         var error = Assert.Throws<MoeException>(() => TraceSamples.Read(Path));
 
-        Assert.Equal($"{Path}: record 3 (at byte {end}): the file ends before it, without the mark of its end: the run was cut off, or the file. The records before it are whole: read the file as a partial trace.", error.Message);
+        Assert.Equal($"{Path}: record 3 (at byte {end}): the file ends before it, without the mark of its end: the run or the file was cut off. The records before it are whole: read the file as a partial trace.", error.Message);
     }
 
     [Fact]
