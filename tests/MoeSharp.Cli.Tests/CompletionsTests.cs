@@ -25,7 +25,7 @@ public sealed class CompletionsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("moesharp tr", "train")]
+    [InlineData("moesharp tr", "trace train")]
     [InlineData("moesharp train --ba", "--balance --batch-size")]
     [InlineData("moesharp train --balance ", "bias loss none")]
     [InlineData("moesharp completions z", "zsh")]

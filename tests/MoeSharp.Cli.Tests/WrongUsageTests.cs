@@ -19,8 +19,9 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("train --zzzzzzzz", "Unknown option '--zzzzzzzz'.")]
     [InlineData("trian", "Unknown command 'trian'. Did you mean 'train'?")]
     [InlineData("tokenizer enocde x", "Unknown command 'enocde'. Did you mean 'encode'?")]
-    [InlineData("", "Which command? moesharp has train, generate, verify, tokenizer, completions.")]
+    [InlineData("", "Which command? moesharp has train, generate, verify, trace, tokenizer, completions.")]
     [InlineData("tokenizer", "Which command? moesharp tokenizer has train, encode, decode.")]
+    [InlineData("trace", "Which command? moesharp trace has show, stats, diff.")]
     [InlineData("train notes", "'notes' is one word too many. Usage: moesharp train [options]")]
     [InlineData("train --preset tinny", "Unknown preset 'tinny'. Did you mean 'tiny'?")]
     [InlineData("train --preset gigantic", "Unknown preset 'gigantic'. Presets: tiny, default, olmoe-1b-7b, qwen3-30b-a3b.")]
@@ -36,6 +37,9 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("train --balance 1", "--balance is '1'; expected one of loss, bias, none.")]
     [InlineData("train --mlp-only-layers 0,x", "--mlp-only-layers is '0,x'; expected whole numbers such as 0,2,5.")]
     [InlineData("train --threads 0", "--threads is '0'; expected a whole number of 1 or more.")]
+    [InlineData("trace show run.trace --tokens 7..0", "--tokens is '7..0'; expected a range such as 0..7.")]
+    [InlineData("trace show run.trace --tokens 7", "--tokens is '7'; expected a range such as 0..7.")]
+    [InlineData("trace show run.trace --limit -1", "--limit is '-1'; expected a whole number of 0 or more.")]
     [InlineData("generate model --prompt x --temperature -1", "--temperature is '-1'; expected a number from 0 to 100.")]
     [InlineData("generate model --prompt x --top-p 0", "--top-p is '0'; expected a number above 0 and up to 1.")]
     public void Run_MissingOrWrongValue_SaysWhatIsExpected(string line, string message) => AssertRefused(message, Words(line));
@@ -44,6 +48,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("verify", "PATH... is missing. Usage: moesharp verify PATH... [options]")]
     [InlineData("generate model", "--prompt TEXT is missing. Usage: moesharp generate FOLDER --prompt TEXT [options]")]
     [InlineData("generate", "FOLDER and --prompt TEXT are missing. Usage: moesharp generate FOLDER --prompt TEXT [options]")]
+    [InlineData("trace diff", "A and B are missing. Usage: moesharp trace diff A B [options]")]
     [InlineData("completions", "SHELL is missing. Usage: moesharp completions SHELL [options]")]
     public void Run_MissingPart_NamesItAndShowsTheUsage(string line, string message) => AssertRefused(message, Words(line));
 

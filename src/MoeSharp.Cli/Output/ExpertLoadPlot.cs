@@ -9,7 +9,6 @@ internal static class ExpertLoadPlot
     public const int ColumnsOfPanels = 2;
 
     private const int MostColumns = 1000; // more steps than pixels are averaged
-    private const double Fullest = 2;     // twice an even share and more is one colour
 
     public static Multiplot Draw(IReadOnlyList<StepCompleted> steps)
     {
@@ -30,16 +29,9 @@ internal static class ExpertLoadPlot
 
     private static void DrawLayer(Plot plot, IReadOnlyList<StepCompleted> steps, int layer)
     {
-        var heat = plot.Add.Heatmap(Loads(steps, layer));
-        heat.Colormap = new LoadColours();
-        heat.ManualRange = new(0, Fullest);
         var extent = new CoordinateRect(steps[0].Step - 0.5, steps[^1].Step + 0.5, -0.5, steps[0].ExpertLoad[layer].Length - 0.5); // a cell around each step and expert
-        heat.Rectangle = extent;
-        heat.FlipVertically = true; // expert 0 at the bottom
-        var bar = plot.Add.ColorBar(heat);
-        (bar.Label, bar.LabelStyle.FontSize, bar.LabelStyle.FontName) = ("load (1 = even)", 14, PlotFonts.Family);
-        bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual([0, 0.5, 1, 1.5, 2], ["0", "0.5", "1", "1.5", "2+"]);
 
+        LoadHeat.Add(plot, Loads(steps, layer), extent); // expert 0 at the bottom
         PlotStyle.Apply(plot, $"MoE layer {layer}", "step", "expert");
         plot.HideGrid();
         plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic { IntegerTicksOnly = true };
@@ -64,21 +56,5 @@ internal static class ExpertLoadPlot
         }
 
         return loads;
-    }
-
-    /// <summary>Blue where an expert starves, white where the load is even, red where it is flooded.</summary>
-    private sealed class LoadColours : IColormap
-    {
-        private static readonly Color[] Stops = [Color.FromHex("#053061"), Color.FromHex("#4393c3"), Color.FromHex("#f7f7f7"), Color.FromHex("#d6604d"), Color.FromHex("#67001f")];
-
-        public string Name => "Load";
-
-        public Color GetColor(double position)
-        {
-            var place = Math.Clamp(position, 0, 1) * (Stops.Length - 1);
-            var stop = Math.Min((int)place, Stops.Length - 2);
-
-            return Stops[stop].MixedWith(Stops[stop + 1], place - stop);
-        }
     }
 }

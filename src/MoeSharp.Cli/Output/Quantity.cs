@@ -17,6 +17,9 @@ internal static class Quantity
     /// <summary>Decimal gigabytes, or megabytes below a tenth of one.</summary>
     public static string Bytes(long bytes) => bytes >= 100_000_000 ? Text($"{bytes / 1e9:0.00} GB") : Text($"{bytes / 1e6:0.0} MB");
 
+    /// <summary>1 token, 2 tokens.</summary>
+    public static string Counted(long count, string one, string many) => $"{count} {(count == 1 ? one : many)}";
+
     /// <summary>Grouped by thousands.</summary>
     public static string Grouped(double count) => Text($"{count:#,0}");
 

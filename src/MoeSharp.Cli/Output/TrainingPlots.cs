@@ -1,12 +1,9 @@
-using MoeSharp.Checkpoints;
-using ScottPlot;
-
 namespace MoeSharp.Cli;
 
 /// <summary>The plots of a run, drawn from its <c>metrics.jsonl</c>; a file appears whole or not at all.</summary>
 internal static class TrainingPlots
 {
-    public const int Width = 1400;
+    public const int Width = PlotFile.Width;
     public const int LossHeight = 900;
     public const int PanelHeight = 420;
 
@@ -17,14 +14,8 @@ internal static class TrainingPlots
         if (steps.Count == 0) return;
 
         PlotFonts.Install();
-        Save(LossPlot.Draw(steps), Path.Combine(folder, "loss.png"), LossHeight);
+        PlotFile.Save(LossPlot.Draw(steps), Path.Combine(folder, "loss.png"), LossHeight);
         var layers = steps[0].ExpertLoad.Length;
-        if (layers > 0) Save(ExpertLoadPlot.Draw(steps), Path.Combine(folder, "expert-load.png"), ExpertLoadPlot.Rows(layers) * PanelHeight);
-    }
-
-    private static void Save(Multiplot figure, string path, int height)
-    {
-        using var image = figure.Render(Width, height);
-        AtomicFile.Write(path, stream => stream.Write(image.GetImageBytes(ImageFormat.Png)));
+        if (layers > 0) PlotFile.Save(ExpertLoadPlot.Draw(steps), Path.Combine(folder, "expert-load.png"), ExpertLoadPlot.Rows(layers) * PanelHeight);
     }
 }

@@ -25,6 +25,8 @@ internal static class ValueKind
 
     public static ValueKind<IReadOnlyList<int>> WholeNumbers { get; } = new("whole numbers such as 0,2,5", TryWholeNumbers);
 
+    public static ValueKind<TokenRange> TokenRange { get; } = new("a range such as 0..7", TryTokenRange);
+
     public static ValueKind<int> WholeNumber { get; } = new("a whole number", TryWholeNumber);
 
     public static ValueKind<int> WholeNumberFrom(int least) =>
@@ -50,6 +52,15 @@ internal static class ValueKind
 
     private static bool TryWholeNumber(string text, out int value) =>
         int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
+
+    private static bool TryTokenRange(string text, out TokenRange value)
+    {
+        value = default;
+        if (text.Split("..") is not [var from, var to] || !TryWholeNumber(from, out var first) || !TryWholeNumber(to, out var last)) return false;
+
+        value = new(first, last);
+        return first >= 0 && last >= first;
+    }
 
     private static bool TryNumber(string text, out double value) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && double.IsFinite(value);
