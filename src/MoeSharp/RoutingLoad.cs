@@ -51,6 +51,11 @@ public sealed class RoutingLoad
 
     private double Mean => Routed.Average();
 
+    /// <summary>A load from counts that were taken elsewhere; nothing is dropped.</summary>
+    /// <param name="tokens">The counted tokens.</param>
+    /// <param name="routed">The tokens that chose each expert [E].</param>
+    public static RoutingLoad Of(long tokens, IReadOnlyList<long> routed) => new(tokens, 1, [.. routed], [.. routed], [null], null, 0, 0);
+
     internal static RoutingLoad Of(RoutingSums sums) => new(
         sums.Tokens.Sum(count => (long)count), 1, PerExpert(sums.Routed, sums.ExpertCount)!, PerExpert(sums.Kept, sums.ExpertCount)!,
         [.. sums.TopKOfScores.Select(counts => PerExpert(counts, sums.ExpertCount))], sums.Quantiles, sums.Entropy, sums.TopWeight);

@@ -56,8 +56,8 @@ public sealed class GoldenLayerTests
     private static MoeOutput[] RunBySequence(Module<Tensor, MoeOutput> layer, Tensor hidden, Tensor? routerInput)
     {
         MoeOutput Run(long b) => layer is RoutedAndSharedMoE both
-            ? both.forward(hidden.narrow(0, b, 1), null, routerInput?.narrow(0, b, 1))
-            : ((RoutedMoE)layer).forward(hidden.narrow(0, b, 1), null, routerInput?.narrow(0, b, 1));
+            ? both.forward(hidden.narrow(0, b, 1), new RoutingCall { RouterInput = routerInput?.narrow(0, b, 1) })
+            : ((RoutedMoE)layer).forward(hidden.narrow(0, b, 1), new RoutingCall { RouterInput = routerInput?.narrow(0, b, 1) });
         return [.. Enumerable.Range(0, (int)hidden.size(0)).Select(b => Run(b))];
     }
 
@@ -67,7 +67,7 @@ public sealed class GoldenLayerTests
         return stack(outputs.Select(output => output.Statistics.LoadBalanceLoss)).mean() * options.GetProperty("coefficient").GetDouble();
     }
 
-    private static void CheckRouting(CaseFile golden, RoutingPlan plan)
+    private static void CheckRouting(CaseFile golden, RoutingTensors plan)
     {
         var (ids, order) = plan.Experts.sort(-1);
         var (expectedIds, expectedOrder) = golden["output.expert_ids"].view_as(plan.Experts).sort(-1);
@@ -91,9 +91,8 @@ public sealed class GoldenLayerTests
     {
         if (golden.Find("output.bias_update") is not { } expected) return;
         var before = layer.CorrectionBias!.clone();
-        double rate = golden.Case.GetProperty("layer").GetProperty("balance_bias").GetProperty("rate").GetDouble();
 
-        layer.UpdateCorrectionBias(stack(outputs.Select(output => output.Statistics.TokensPerExpert)).sum(0L), rate);
+        layer.UpdateBalance(outputs.Select(output => output.Statistics.Load).Aggregate((sum, load) => sum.Add(load)));
 
         TensorAssert.Close(before + expected, layer.CorrectionBias!, 1e-6, "output.bias_update");
     }

@@ -172,30 +172,42 @@ public sealed class RoutedMoETests
         Assert.Equal(alive, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    [Fact]
-    public void UpdateCorrectionBias_UnevenLoad_MovesEachExpertTowardsTheMean()
+    [Theory]
+    [InlineData(BiasRule.Sign, new[] { 0, 0.125, 0.125, -0.125 })]
+    [InlineData(BiasRule.Proportional, new[] { 0, 0.1, 0.025, -0.125 })]
+    public void UpdateBalance_UnevenLoad_MovesEachExpertTowardsTheMean(BiasRule rule, double[] expected)
     {
         using var scope = NewDisposeScope();
-        using var layer = new RoutedMoE(Options with { Router = Options.Router with { HasCorrectionBias = true } });
+        using var layer = Balanced(new BalanceBiasOptions(0.125) { Rule = rule });
 
-        layer.UpdateCorrectionBias(tensor(new[] { 10L, 2L, 8L, 20L }), 0.125);
-        layer.UpdateCorrectionBias(tensor(new[] { 10L, 10L, 10L, 10L }), 0.125);
+        layer.UpdateBalance(RoutingLoad.Of(20, [10, 2, 8, 20]));
+        layer.UpdateBalance(RoutingLoad.Of(20, [10, 10, 10, 10]));
 
-        Assert.Equal([0, 0.125, 0.125, -0.125], TensorAssert.Values(layer.CorrectionBias!));
+        TensorAssert.Close(expected, TensorAssert.Values(layer.CorrectionBias!), 1e-6, "bias");
         Assert.False(layer.CorrectionBias!.requires_grad);
     }
 
     [Fact]
-    public void UpdateCorrectionBias_WrongUse_IsRefused()
+    public void UpdateBalance_Frozen_ChangesNothing()
     {
         using var scope = NewDisposeScope();
-        using var without = new RoutedMoE(Options);
-        using var with = new RoutedMoE(Options with { Router = Options.Router with { HasCorrectionBias = true } });
+        using var layer = Balanced(new BalanceBiasOptions(0.125) { IsFrozen = true });
 
-        Assert.Contains("HasCorrectionBias", Assert.Throws<InvalidOperationException>(() => without.UpdateCorrectionBias(zeros(4), 1)).Message, StringComparison.Ordinal);
-        Assert.StartsWith("The loads have shape [3]; expected [4]", Assert.Throws<ArgumentException>(() => with.UpdateCorrectionBias(zeros(3), 1)).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => with.UpdateCorrectionBias(zeros(4), -1));
+        layer.UpdateBalance(RoutingLoad.Of(20, [10, 2, 8, 20]));
+
+        TensorAssert.Same(zeros(4), layer.CorrectionBias!);
     }
+
+    [Fact]
+    public void UpdateBalance_LoadOfAnotherLayer_IsRefused()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = Balanced(new BalanceBiasOptions(0.125));
+
+        Assert.StartsWith("The load is of 3 experts; expected 4", Assert.Throws<ArgumentException>(() => layer.UpdateBalance(RoutingLoad.Of(3, [1, 1, 1]))).Message, StringComparison.Ordinal);
+    }
+
+    private static RoutedMoE Balanced(BalanceBiasOptions balance) => new(Options with { Router = Options.Router with { HasCorrectionBias = true }, BalanceBias = balance });
 
     [Fact]
     public void Forward_WrongTensors_SayWhatFits()
@@ -203,7 +215,7 @@ public sealed class RoutedMoETests
         using var scope = NewDisposeScope();
         using var layer = new RoutedMoE(Options);
         string Refusal(Tensor hidden, Tensor? mask = null, Tensor? routerInput = null) =>
-            Assert.Throws<ArgumentException>(() => layer.forward(hidden, mask, routerInput)).Message;
+            Assert.Throws<ArgumentException>(() => layer.forward(hidden, new RoutingCall { TokenMask = mask, RouterInput = routerInput })).Message;
 
         Assert.StartsWith("The hidden states have shape [2, 5]; expected [.., 6] because HiddenSize is 6.", Refusal(zeros(2, 5)), StringComparison.Ordinal);
         Assert.StartsWith("The hidden states have shape []; expected [.., 6]", Refusal(tensor(1f)), StringComparison.Ordinal);

@@ -37,10 +37,9 @@ public sealed class RouterTests
     public void Plan_OnlyNegativeChoicesInTheKeptGroup_StillStaysInside()
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(
-            new RouterOptions { ExpertCount = 4, TopK = 2, Score = ScoreFunction.Identity, GroupLimit = new GroupLimit(2, 1, GroupRanking.Max) }, null);
+        var options = new RouterOptions { ExpertCount = 4, TopK = 2, Score = ScoreFunction.Identity, GroupLimit = new GroupLimit(2, 1, GroupRanking.Max) };
 
-        var plan = router.call(tensor(new[] { -3f, -2f, -1f, -9f }).reshape(1, 4));
+        var plan = Route(options, tensor(new[] { -3f, -2f, -1f, -9f }).reshape(1, 4));
 
         Assert.Equal([2, 3], TensorAssert.Values(plan.Experts));
     }
@@ -59,9 +58,9 @@ public sealed class RouterTests
     public void Plan_EqualLogits_TakesTheLowestExperts(int expertCount, int topK)
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(new RouterOptions { ExpertCount = expertCount, TopK = topK }, null);
+        var options = new RouterOptions { ExpertCount = expertCount, TopK = topK };
 
-        var plan = router.call(zeros(3, expertCount));
+        var plan = Route(options, zeros(3, expertCount));
 
         Assert.Equal([.. Enumerable.Repeat(Enumerable.Range(0, topK).Select(e => (double)e), 3).SelectMany(e => e)], TensorAssert.Values(plan.Experts));
     }
@@ -70,9 +69,9 @@ public sealed class RouterTests
     public void Plan_TieAtTheLastPlace_TakesTheLowerExpert()
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(new RouterOptions { ExpertCount = 5, TopK = 2 }, null);
+        var options = new RouterOptions { ExpertCount = 5, TopK = 2 };
 
-        var plan = router.call(tensor(new[] { 1f, 3f, 3f, 2f, 3f }).reshape(1, 5));
+        var plan = Route(options, tensor(new[] { 1f, 3f, 3f, 2f, 3f }).reshape(1, 5));
 
         Assert.Equal([1, 2], TensorAssert.Values(plan.Experts));
     }
@@ -81,40 +80,51 @@ public sealed class RouterTests
     public void Plan_AnyRouting_OrdersRowsByExpertThenByToken()
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(new RouterOptions { ExpertCount = 5, TopK = 2 }, null);
+        var options = new RouterOptions { ExpertCount = 5, TopK = 2 };
 
-        var plan = router.call(AnyLayer.Draw(new Random(3), 40, 5));
+        var plan = Route(options, AnyLayer.Draw(new Random(3), 40, 5));
 
         var experts = TensorAssert.Values(plan.Experts);
         Assert.Equal(Enumerable.Range(0, 80).OrderBy(row => experts[row]).ThenBy(row => row).Select(row => (double)row), TensorAssert.Values(plan.Order));
         Assert.Equal(Enumerable.Range(0, 5).Select(e => (long)experts.Count(id => id == e)), plan.Counts);
-        Assert.Equal($"40 tokens to 2 of 5 experts, rows per expert [{string.Join(", ", plan.Counts)}]", plan.ToString());
-    }
-
-    [Theory]
-    [InlineData(float.NaN)]
-    [InlineData(float.PositiveInfinity)]
-    public void Plan_LogitsWithoutOrder_NamesTheTokenAndTheExpert(float bad)
-    {
-        using var scope = NewDisposeScope();
-        using var router = Router.Create(TopTwoOfEight, null);
-        var logits = zeros(3, 8);
-        logits[1, 5] = bad;
-
-        var error = Assert.Throws<MoeException>(() => router.call(logits));
-
-        Assert.StartsWith($"The router logit of token 1 for expert 5 is {bad}", error.Message, StringComparison.Ordinal);
+        Assert.Equal($"40 tokens to 5 experts, rows per expert [{string.Join(", ", plan.Counts)}]", plan.Plan.ToString());
     }
 
     [Fact]
-    public void Plan_InfiniteLogitsThatHaveAnOrder_AreRouted()
+    public void Plan_LogitThatIsNotANumber_NamesTheTokenAndTheExpert()
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(TopTwoOfEight with { Score = ScoreFunction.Sigmoid, TopK = 1 }, null);
+        var options = TopTwoOfEight;
+        var logits = zeros(3, 8);
+        logits[1, 5] = float.NaN;
+
+        var error = Assert.Throws<MoeException>(() => Route(options, logits));
+
+        Assert.StartsWith("The router logit of token 1 for expert 5 is not a number", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Plan_InfiniteLogits_HaveTheWeightsOfTheirLimit()
+    {
+        using var scope = NewDisposeScope();
+        float inf = float.PositiveInfinity;
+        var logits = tensor(new[] { 0, inf, 1, inf, /**/ 3, -inf, inf, 2, /**/ -inf, -inf, -inf, -inf, /**/ -inf, 1, -inf, -inf }).reshape(4, 4);
+
+        var plan = Route(new RouterOptions { ExpertCount = 4, TopK = 2 }, logits);
+
+        Assert.Equal([1, 3, /**/ 2, 0, /**/ 0, 1, /**/ 1, 0], TensorAssert.Values(plan.Experts));
+        Assert.Equal([0.5, 0.5, /**/ 1, 0, /**/ 0.25, 0.25, /**/ 1, 0], TensorAssert.Values(plan.Weights));
+    }
+
+    [Fact]
+    public void Plan_InfiniteSigmoidLogit_IsRouted()
+    {
+        using var scope = NewDisposeScope();
+        var options = TopTwoOfEight with { Score = ScoreFunction.Sigmoid, TopK = 1 };
         var logits = zeros(1, 8);
         logits[0, 5] = float.PositiveInfinity;
 
-        var plan = router.call(logits);
+        var plan = Route(options, logits);
 
         Assert.Equal([5], TensorAssert.Values(plan.Experts));
     }
@@ -123,9 +133,9 @@ public sealed class RouterTests
     public void Plan_SelectedScoresThatSumToZero_AsksForAnEpsilon()
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(TopTwoOfEight with { Score = ScoreFunction.Sigmoid, Renormalize = Renormalization.Always }, null);
+        var options = TopTwoOfEight with { Score = ScoreFunction.Sigmoid, Renormalize = Renormalization.Always };
 
-        var error = Assert.Throws<MoeException>(() => router.call(full(2, 8, -1000f)));
+        var error = Assert.Throws<MoeException>(() => Route(options, full(2, 8, -1000f)));
 
         Assert.Contains("token 0", error.Message, StringComparison.Ordinal);
         Assert.Contains("Set RenormalizeEpsilon", error.Message, StringComparison.Ordinal);
@@ -140,13 +150,19 @@ public sealed class RouterTests
         Scale = 2.5,
     };
 
+    /// <summary>Routes logits [T, E] as one sequence.</summary>
+    private static RoutingTensors Route(RouterOptions options, Tensor logits, float[]? correctionBias = null)
+    {
+        using var router = new Router(new MoeOptions { HiddenSize = 1, Router = options, Experts = new() { IntermediateSize = 1 } }, null);
+        if (correctionBias is not null && router.CorrectionBias is { } bias) bias.copy_(tensor(correctionBias));
+        return router.Route(logits.unsqueeze(0), RoutingCall.Plain, step: 0).Plan;
+    }
+
     private static void CheckExample(RouterOptions options, params (int Expert, double Weight)[] expected)
     {
         using var scope = NewDisposeScope();
-        using var router = Router.Create(options, null);
-        using (no_grad()) router.CorrectionBias?.copy_(tensor(ExampleBias));
 
-        var plan = router.call(tensor(Example).reshape(1, 8));
+        var plan = Route(options, tensor(Example).reshape(1, 8), ExampleBias);
 
         var actual = TensorAssert.Values(plan.Experts).Zip(TensorAssert.Values(plan.Weights)).OrderBy(pair => pair.First).ToArray();
         Assert.Equal(expected.Select(pair => (double)pair.Expert), actual.Select(pair => pair.First));

@@ -24,8 +24,7 @@ public sealed class RoutingStatisticsTests
         Assert.Equal(16, TensorAssert.Values(statistics.TokensPerExpert).Sum());
         Assert.Equal(2, statistics.LoadBalanceLoss.item<float>(), 1e-4);
         Assert.Equal(Math.Pow(Math.Log(4), 2), statistics.ZLoss.item<float>(), 1e-3);
-        Assert.Equal(Math.Log(4), statistics.Entropy.item<float>(), 1e-4);
-        Assert.False(statistics.Entropy.requires_grad);
+        Assert.Equal(Math.Log(4), statistics.Load.Entropy, 1e-4);
         Assert.True(statistics.ZLoss.requires_grad);
     }
 
@@ -63,14 +62,14 @@ public sealed class RoutingStatisticsTests
         var hidden = AnyLayer.Draw(new Random(4), 2, 5, 4);
         var mask = tensor(new[] { true, true, true, false, false, true, true, true, true, true }).reshape(2, 5);
 
-        var masked = layer.forward(hidden, mask);
+        var masked = layer.forward(hidden, new RoutingCall { TokenMask = mask });
         var unpadded = layer.call(hidden[mask]);
 
         TensorAssert.Same(unpadded.Statistics.TokensPerExpert, masked.Statistics.TokensPerExpert);
         TensorAssert.Close(unpadded.Statistics.ScoreSum, masked.Statistics.ScoreSum, 1e-6);
         TensorAssert.Close(unpadded.Statistics.LoadBalanceLoss, masked.Statistics.LoadBalanceLoss, 1e-6);
         TensorAssert.Close(unpadded.Statistics.ZLoss, masked.Statistics.ZLoss, 1e-6);
-        TensorAssert.Close(unpadded.Statistics.Entropy, masked.Statistics.Entropy, 1e-6);
+        Assert.Equal(unpadded.Statistics.Load.Entropy, masked.Statistics.Load.Entropy, 1e-6);
         Assert.Equal(8, masked.Statistics.TokenCount);
         TensorAssert.Close(unpadded.Hidden, masked.Hidden[mask], 1e-6);
     }
@@ -81,12 +80,12 @@ public sealed class RoutingStatisticsTests
         using var scope = NewDisposeScope();
         using var layer = AnyLayer.Routed(AnyLayer.Create(Options, 3));
 
-        var statistics = layer.forward(ones(3, 4), zeros(3, @bool)).Statistics;
+        var statistics = layer.forward(ones(3, 4), new RoutingCall { TokenMask = zeros(3, @bool) }).Statistics;
         GuardedBackward.Run(statistics.LoadBalanceLoss + statistics.ZLoss);
 
         Assert.Equal(0, statistics.LoadBalanceLoss.item<float>());
         Assert.Equal(0, statistics.ZLoss.item<float>());
-        Assert.Equal(0, statistics.Entropy.item<float>());
+        Assert.Equal(0, statistics.Load.Entropy);
         TensorAssert.Same(zeros(4, 4), layer.Gate.Weight.grad!);
     }
 

@@ -32,6 +32,7 @@ internal sealed class Capacity
         plan.Slots = new int[plan.Experts.Length];
         Array.Fill(plan.Slots, -1);
         plan.SlotsPerExpert = scopes.Length == 0 ? 0 : options.SlotsFor(scopes[0].End.Value - scopes[0].Start.Value, topK, plan.ExpertCount);
+        if (plan.Width == 0) return;        // experts chose no token
         foreach (var scope in scopes) assignment.Fill(scope);
     }
 

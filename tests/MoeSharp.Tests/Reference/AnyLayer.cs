@@ -28,6 +28,7 @@ internal static class AnyLayer
                 Weights = weights,
                 Renormalize = score == ScoreFunction.Identity ? Renormalization.Never : renormalize, // a sum of logits may be near zero
                 RenormalizeEpsilon = 0.01,
+                RenormalizePower = 1.5,
                 Scale = scale,
                 ApplyTo = target,
                 HasLogitBias = has.Item1,

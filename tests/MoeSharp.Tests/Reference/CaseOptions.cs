@@ -35,6 +35,7 @@ internal static class CaseOptions
                 Limit = Number(experts, "limit"),
             },
             Shared = ReadShared(layer),
+            BalanceBias = layer.TryGetProperty("balance_bias", out var bias) ? new(bias.GetProperty("rate").GetDouble()) : null,
             Backend = layer.GetProperty("dispatch").GetProperty("kind").GetString() == "dense" ? ExpertBackend.Dense : ExpertBackend.Loop,
         };
     }

@@ -73,7 +73,12 @@ internal sealed class NaiveMoe(MoeOptions options, IReadOnlyDictionary<string, d
         var weights = _router.Weights == WeightSource.SoftmaxOfSelected
             ? Softmax([.. selected.Select(e => logits[e])])
             : [.. selected.Select(e => scores[e])];
-        double divisor = _router.Renormalize == Renormalization.Always ? weights.Sum() + _router.RenormalizeEpsilon : 1;
+        double divisor = _router.Renormalize switch
+        {
+            Renormalization.Always => weights.Sum() + _router.RenormalizeEpsilon,
+            Renormalization.PNorm => Math.Pow(weights.Sum(w => Math.Pow(Math.Abs(w), _router.RenormalizePower)), 1 / _router.RenormalizePower) + _router.RenormalizeEpsilon,
+            _ => 1,
+        };
         var perExpert = _router.HasPerExpertScale ? P("router.per_expert_scale") : [.. Enumerable.Repeat(1.0, _experts)];
         return (selected, [.. weights.Select((w, k) => w / divisor * _router.Scale * perExpert[selected[k]])]);
     }

@@ -11,7 +11,7 @@ internal sealed class TorchDispatch(MoeOptions options, long sequences, long len
         var isPair = experts.ge(0);
         var dispatch = options.Dispatch;
         if (dispatch.RaggedBuffer is { } buffer) return Received(buffer, experts, isPair);
-        if (dispatch.Capacity is not { } capacity) return isPair;
+        if (dispatch.Capacity is not { } capacity || experts.size(1) == 0) return isPair;
 
         using var scope = NewDisposeScope();
         long width = experts.size(1);

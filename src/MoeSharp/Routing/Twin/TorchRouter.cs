@@ -45,7 +45,7 @@ internal sealed class TorchRouter(MoeOptions options)
         var counts = call.TokenMask is { } mask ? mask.flatten() : ones(tokens.size(0), @bool);
         var scores = TorchScores.Of(_router.Score, tokens);
 
-        Tensor Sum(ScoreKind kind) => TorchScores.Of(kind, tokens, scores, parts.CorrectionBias).masked_fill(counts.logical_not().unsqueeze(-1), 0).view(groups, -1, _router.ExpertCount).sum(1L);
+        Tensor Sum(ScoreKind kind) => TorchScores.Of(kind, tokens, scores, parts.CorrectionBias).masked_fill(counts.logical_not().unsqueeze(-1), 0).view(groups, tokens.size(0) / Math.Max(groups, 1), _router.ExpertCount).sum(1L);
         var z = tokens.logsumexp(-1).square().masked_fill(counts.logical_not(), 0).sum();
         return (stack(kinds.Select(Sum)).MoveToOuterDisposeScope(), z.MoveToOuterDisposeScope());
     }

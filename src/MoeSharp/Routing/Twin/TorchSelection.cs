@@ -40,7 +40,7 @@ internal sealed class TorchSelection(MoeOptions options, long sequences, long le
     {
         if (_router.GroupLimit is not { } limit) return choice;
 
-        var grouped = choice.view(choice.size(0), limit.Groups, -1);                                // [T, G, E/G]
+        var grouped = choice.view(choice.size(0), limit.Groups, _router.ExpertCount / limit.Groups);   // [T, G, E/G]
         var ranks = grouped.topk(limit.Summed, -1).values.sum(-1);                                  // [T, G]
         var kept = ranks.sort(-1, descending: true, stable: true).Indices.narrow(-1, 0, limit.Keep);
         var isLost = ones_like(ranks, @bool).scatter(-1, kept, zeros_like(kept, @bool));
