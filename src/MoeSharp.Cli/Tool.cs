@@ -25,6 +25,7 @@ internal sealed class Tool
         Root.Add(VerifyCommand.Create(surroundings, _verbose));
         Root.Add(TraceCommand.Create(surroundings));
         Root.Add(TokenizerCommand.Create(surroundings));
+        Root.Add(BenchCommand.Create(surroundings));
         Root.Add(CompletionsCommand.Create(surroundings));
 
         _verbose.Recursive = true;

@@ -9,20 +9,20 @@ namespace MoeSharp;
 public sealed class RoutingStatistics
 {
     private readonly RoutingKernel _kernel;
+    private readonly StatisticsSource _source;
     private readonly RoutingLoad? _stepLoad;
-    private readonly Tensor _scores;
+    private RoutingLoad? _load;
 
-    internal RoutingStatistics(RoutingKernel kernel, RoutingPlan plan, Tensor scores, Tensor zSum, RoutingLoad? stepLoad)
+    internal RoutingStatistics(RoutingKernel kernel, RoutingPlan plan, StatisticsSource source, RoutingLoad? stepLoad)
     {
-        (_kernel, Plan, _scores, _stepLoad, ZSum) = (kernel, plan, scores, stepLoad, zSum);
-        Load = RoutingLoad.Of(plan.Sums);
+        (_kernel, Plan, _source, _stepLoad) = (kernel, plan, source, stepLoad);
     }
 
     /// <summary>Who went where, on the host.</summary>
     public RoutingPlan Plan { get; }
 
     /// <summary>The load of the experts, entropy and shares: plain numbers on the host.</summary>
-    public RoutingLoad Load { get; }
+    public RoutingLoad Load => _load ??= RoutingLoad.Of(Sums);
 
     /// <summary>How many tokens chose each expert, before dropping: int64 [E], on the host.</summary>
     public Tensor TokensPerExpert => tensor(Load.Routed.ToArray());
@@ -31,7 +31,7 @@ public sealed class RoutingStatistics
     public Tensor ScoreSum => ScoreSums(0).sum(0L);
 
     /// <summary>The sum over tokens of logsumexp(logits)²: a float32 scalar with gradient.</summary>
-    public Tensor ZSum { get; }
+    public Tensor ZSum => _source.Z;
 
     /// <summary>The number of tokens counted.</summary>
     public long TokenCount => Load.Tokens;
@@ -57,7 +57,7 @@ public sealed class RoutingStatistics
         }
     }
 
-    internal RoutingSums Sums => Plan.Sums;
+    internal RoutingSums Sums => _source.Sums;
 
     /// <summary>The load that a loss of global scope is taken over.</summary>
     internal RoutingLoad StepLoad => _stepLoad ?? Load;
@@ -66,12 +66,11 @@ public sealed class RoutingStatistics
     internal int KindOf(LoadBalanceOptions loss) => _kernel.Kinds.Index().First(kind => kind.Item == ScoreKind.Of(loss)).Index;
 
     /// <summary>The sums over tokens of a kind of scores: float32 [G, E] with gradient.</summary>
-    internal Tensor ScoreSums(int kind) => _scores[kind];
+    internal Tensor ScoreSums(int kind) => _source.Scores[kind];
 
     internal RoutingStatistics MoveToOuterDisposeScope()
     {
-        _scores.MoveToOuterDisposeScope();
-        ZSum.MoveToOuterDisposeScope();
+        _source.MoveToOuterDisposeScope();
         return this;
     }
 }

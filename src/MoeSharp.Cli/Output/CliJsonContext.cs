@@ -24,6 +24,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(TrainingStopped))]
 [JsonSerializable(typeof(GeneratedText))]
 [JsonSerializable(typeof(VerifyResults))]
+[JsonSerializable(typeof(RouterBenchmarkReport))]
 [JsonSerializable(typeof(TraceListing))]
 [JsonSerializable(typeof(TraceSummary))]
 [JsonSerializable(typeof(TraceDiff))]

@@ -19,6 +19,11 @@ internal static class RoutingInputCheck
         else if (router.Select is Selection.TokenTable table) Table(input, table.VocabularySize, router, tokens);
     }
 
+    public static void CheckScores(ReadOnlySpan<float> scores, in RoutingInput input)
+    {
+        if (!scores.IsEmpty) Length("Scores", scores.Length, input.Logits.Length, "as the logits");
+    }
+
     public static void Check(in RoutingUpstream upstream, in RoutingGradients gradients, RoutingPlan plan, RoutingKernel kernel, in RoutingInput input)
     {
         if (!upstream.Weights.IsEmpty) Length("Weights", upstream.Weights.Length, plan.Weights.Length, "one value per pair");

@@ -35,29 +35,47 @@ public sealed class RoutingKernel
     internal IReadOnlyList<bool> CountsTopK { get; }
 
     /// <summary>Routes the tokens.</summary>
+    /// <param name="input">The tokens' logits and what the options need besides.</param>
+    /// <param name="scores">Receives the router's scores [T, E] for <see cref="Backward"/>; empty when there will be none.</param>
     /// <exception cref="ArgumentException">A span that the options need is missing or has the wrong length; an id lies outside the table.</exception>
     /// <exception cref="MoeException">The routing of a token is not a number; the message names the token.</exception>
-    public RoutingPlan Route(in RoutingInput input)
+    public RoutingPlan Route(in RoutingInput input, Span<float> scores = default)
     {
         RoutingInputCheck.Check(input, Options.Router);
-        return RoutingPass.With(this, input, plan: null, static (pass, _) => pass.Route(), 0);
+        RoutingInputCheck.CheckScores(scores, input);
+        unsafe
+        {
+            fixed (float* kept = scores) return RoutingPass.With(this, input, plan: null, static (pass, scores) => pass.Route(scores), new RoutingPass.ScorePointer(kept));
+        }
+    }
+
+    /// <summary>What losses, balancing and statistics need of a call.</summary>
+    /// <param name="input">What was routed.</param>
+    /// <param name="plan">What <see cref="Route"/> made of it.</param>
+    public RoutingSums Sum(in RoutingInput input, RoutingPlan plan)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        RoutingInputCheck.Check(input, Options.Router);
+        return RoutingPass.With(this, input, plan, static (pass, _) => pass.Sum(), 0);
     }
 
     /// <summary>The gradients of one call, from those of its weights and sums.</summary>
     /// <param name="input">What was routed.</param>
     /// <param name="plan">What <see cref="Route"/> made of it.</param>
+    /// <param name="scores">The scores [T, E] that <see cref="Route"/> kept.</param>
     /// <param name="upstream">The gradients of the results.</param>
     /// <param name="gradients">Receives the gradients of the inputs; all are overwritten.</param>
-    public void Backward(in RoutingInput input, RoutingPlan plan, in RoutingUpstream upstream, in RoutingGradients gradients)
+    public void Backward(in RoutingInput input, RoutingPlan plan, ReadOnlySpan<float> scores, in RoutingUpstream upstream, in RoutingGradients gradients)
     {
         ArgumentNullException.ThrowIfNull(plan);
         RoutingInputCheck.Check(input, Options.Router);
         RoutingInputCheck.Check(upstream, gradients, plan, this, input);
+        if (scores.Length != input.Logits.Length) throw new ArgumentException($"There are {scores.Length} scores; expected {input.Logits.Length}, those that Route kept.", nameof(scores));
         unsafe
         {
-            fixed (float* weights = upstream.Weights, scores = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
+            fixed (float* kept = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
             {
-                var pointers = new RoutingPass.GradientPointers(weights, scores, upstream.Z, logits, scale, bias);
+                var pointers = new RoutingPass.GradientPointers(kept, weights, sums, upstream.Z, logits, scale, bias);
                 RoutingPass.With(this, input, plan, static (pass, given) => pass.Backward(given), pointers);
             }
         }

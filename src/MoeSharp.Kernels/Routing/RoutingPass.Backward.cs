@@ -2,23 +2,27 @@ namespace MoeSharp;
 
 internal sealed unsafe partial class RoutingPass
 {
-    /// <summary>The pinned gradients of a call; null pointers stand for zeros, or for what is not wanted.</summary>
-    public readonly struct GradientPointers(float* weights, float* scores, float z, float* logits, float* scale, float* bias)
+    /// <summary>The pinned scores and gradients of a call; null pointers stand for zeros, or for what is not wanted.</summary>
+    public readonly struct GradientPointers(float* scores, float* weights, float* sums, float z, float* logits, float* scale, float* bias)
     {
-        public readonly float* Weights = weights, Scores = scores, Logits = logits, Scale = scale, Bias = bias;
+        public readonly float* Scores = scores, Weights = weights, Sums = sums, Logits = logits, Scale = scale, Bias = bias;
         public readonly float Z = z;
+
+        /// <summary>Whether losses send a gradient, so that the softmax of the logits is needed.</summary>
+        public bool HasLosses => Sums is not null || Z != 0;
     }
 
     public bool Backward(GradientPointers given)
     {
-        float[] partials = new float[_chunks.Count * 2 * _padded];     // per chunk: per-expert scale, correction bias
+        bool hasPartials = _scale is not null || _bias is not null;
+        float[] partials = hasPartials ? new float[_chunks.Count * 2 * _padded] : [];     // per chunk: per-expert scale, correction bias
         _chunks.ForEach(_experts, chunk =>
         {
             var row = RowScratch.Of(_padded);
             var (first, end) = _chunks.Tokens(chunk);
-            fixed (float* partial = &partials[chunk * 2 * _padded])
+            fixed (float* partial = hasPartials ? partials.AsSpan(chunk * 2 * _padded) : default)
             {
-                for (int token = first; token < end; token++) BackwardToken(token, _chunks.Group(chunk), row, given, partial);
+                for (int token = first; token < end; token++) BackwardToken(token, row, given, partial);
             }
         });
 
@@ -33,51 +37,102 @@ internal sealed unsafe partial class RoutingPass
         for (int chunk = 0; chunk < _chunks.Count; chunk++) AddTo(new Span<float>(sum, _experts), partials.AsSpan((chunk * 2 + part) * _padded, _experts));
     }
 
-    private void BackwardToken(int token, int group, RowScratch row, GradientPointers given, float* partial)
+    private void BackwardToken(int token, RowScratch row, GradientPointers given, float* partial)
     {
-        var dLogits = new Span<float>(given.Logits + (long)token * _experts, _experts);
-        if (!IsRouted(token))
+        float* dLogits = given.Logits + (long)token * _experts;
+        if (!IsRouted(token)) new Span<float>(dLogits, _experts).Clear();
+        else if (given.HasLosses || _router.Select is Selection.SparseMixer) BackwardRow(token, row, given, partial, dLogits);
+        else BackwardPairs(token, row, given, partial, dLogits);
+    }
+
+    /// <summary>Only weights send a gradient: K scores have one, and the softmax carries it to the others.</summary>
+    private void BackwardPairs(int token, RowScratch row, GradientPointers given, float* partial, float* dLogits)
+    {
+        int* experts = row.Selected;
+        float* raw = row.Choice, gradients = row.Spare;
+        float* scores = given.Scores + (long)token * _experts, logits = _logits + (long)token * _experts;
+        int count = RawGradients(token, scores, logits, given.Weights, partial, experts, raw, gradients);
+
+        if (_router.Weights == WeightSource.SoftmaxOfSelected || _router.Score != ScoreFunction.Softmax)
         {
-            dLogits.Clear();
+            new Span<float>(dLogits, _experts).Clear();
+            float mean = _router.Weights == WeightSource.SoftmaxOfSelected ? Dot(gradients, raw, count) : 0;
+            for (int k = 0; k < count; k++) dLogits[experts[k]] += Slope(scores[experts[k]], logits[experts[k]], raw[k]) * (gradients[k] - mean);
             return;
         }
 
-        ScoreAgain(token, row);
+        RowMath.Scaled(scores, -Dot(gradients, raw, count), dLogits, _experts);
+        for (int k = 0; k < count; k++) dLogits[experts[k]] += raw[k] * gradients[k];
+    }
+
+    /// <summary>d weight / d logit of one expert, apart from what a softmax's other values add.</summary>
+    private float Slope(float score, float logit, float raw) =>
+        _router.Weights == WeightSource.SoftmaxOfSelected ? raw
+        : _router.Score switch
+        {
+            ScoreFunction.Sigmoid => score * (1 - score),
+            ScoreFunction.SqrtSoftplus => score == 0 ? 0 : 1 / (1 + MathF.Exp(-logit)) / (2 * score),
+            _ => 1,
+        };
+
+    /// <summary>The experts of a token, their raw weights, and the gradients of these; returns how many there are.</summary>
+    private int RawGradients(int token, float* scores, float* logits, float* upstream, float* scalePartial, int* experts, float* raw, float* gradients)
+    {
+        int count = 0;
+        var pairs = Plan.Experts.AsSpan(token * Plan.Width, Plan.Width);
+        while (count < pairs.Length && pairs[count] >= 0)
+        {
+            experts[count] = pairs[count];
+            raw[count] = scores[pairs[count]];
+            gradients[count] = upstream is null ? 0 : upstream[(long)token * Plan.Width + count];
+            count++;
+        }
+
+        if (_router.Weights == WeightSource.SoftmaxOfSelected) SoftmaxOfSelected(logits, experts, raw, count);
+        _finish.Backward(raw, experts, _scale, gradients, scalePartial, count);
+        return count;
+    }
+
+    private static float Dot(float* a, float* b, int count)
+    {
+        float sum = 0;
+        for (int k = 0; k < count; k++) sum += a[k] * b[k];
+        return sum;
+    }
+
+    /// <summary>Losses send gradients to whole rows of scores.</summary>
+    private void BackwardRow(int token, RowScratch row, GradientPointers given, float* partial, float* dLogits)
+    {
+        Score(token, row, out _);
+        if (_router.Score != ScoreFunction.Softmax) Softmax(row);
         Clear(row.DLogits);
         Clear(row.DScores);
         Clear(row.DSoftmax);
-        if (given.Weights is not null) BackwardWeights(token, row, given.Weights + (long)token * Plan.Width, partial);
+        if (given.Weights is not null) BackwardWeights(token, row, given.Weights, partial);
 
         bool isCounted = IsCounted(token);
-        if (isCounted && given.Scores is not null) BackwardSums(group, row, given.Scores, partial + _padded);
-        float z = isCounted ? given.Z * 2 * (Plan.Max[token] - MathF.Log(Plan.InverseSum[token])) : 0;
-        BackwardScore(row, z);
-        new ReadOnlySpan<float>(row.DLogits, _experts).CopyTo(dLogits);
-    }
-
-    private void ScoreAgain(int token, RowScratch row)
-    {
-        RowMath.Load(_logits + (long)token * _experts, row.Logits, _experts, float.NegativeInfinity);
-        RowMath.ExpSum(row.Logits, row.Softmax, _experts, Plan.Max[token]);
-        RowMath.Scale(row.Softmax, _padded, Plan.InverseSum[token]);
-        Score(row);
+        if (isCounted && given.Sums is not null) BackwardSums(_groups.Length == 0 ? 0 : token / _groups.Length, row, given.Sums, partial + _padded);
+        BackwardScore(row, isCounted ? given.Z * 2 * (row.Max + MathF.Log(row.Sum)) : 0);
+        new ReadOnlySpan<float>(row.DLogits, _experts).CopyTo(new Span<float>(dLogits, _experts));
     }
 
     private void BackwardWeights(int token, RowScratch row, float* upstream, float* scalePartial)
     {
-        int count = 0;
-        int* experts = row.Selected;
-        while (count < Plan.Width && Plan.Experts[token * Plan.Width + count] is >= 0 and var expert) experts[count++] = expert;
-
         // a token has at most E experts: rows are long enough
+        int* experts = row.Selected;
         float* raw = row.Choice, gradients = row.Spare;
-        if (_router.Select is Selection.SparseMixer) SparseMixer(token, row, given: true, experts, raw);
-        else RawWeights(row, experts, raw, count);
-        new ReadOnlySpan<float>(upstream, count).CopyTo(new Span<float>(gradients, count));
-        _finish.Backward(raw, experts, _scale, gradients, scalePartial, count);
+        if (_router.Select is Selection.SparseMixer mixer)
+        {
+            for (int k = 0; k < 2; k++) (experts[k], gradients[k]) = (Plan.Experts[token * 2 + k], upstream[(long)token * 2 + k]);
+            SparseMixer(token, row, given: true, experts, raw, near: row.DScores);
+            _finish.Backward(raw, experts, _scale, gradients, scalePartial, 2);
+            new SparseMixerRow(mixer, _experts, _isTraining).Backward(row.Logits, experts, gradients, row.DScores, row.DLogits);
+            Clear(row.DScores);
+            return;
+        }
 
-        if (_router.Select is Selection.SparseMixer mixer) new SparseMixerRow(mixer, _experts, _isTraining).Backward(row.Logits, experts, gradients, row.Draws, row.DLogits);
-        else if (_router.Weights == WeightSource.SoftmaxOfSelected) BackwardSoftmaxOfSelected(experts, raw, gradients, row.DLogits, count);
+        int count = RawGradients(token, ScoresOf(row), row.Logits, upstream, scalePartial, experts, raw, gradients);
+        if (_router.Weights == WeightSource.SoftmaxOfSelected) BackwardSoftmaxOfSelected(experts, raw, gradients, row.DLogits, count);
         else for (int k = 0; k < count; k++) row.DScores[experts[k]] += gradients[k];
     }
 
@@ -123,7 +178,7 @@ internal sealed unsafe partial class RoutingPass
         Clear(row.Choice);
         RowMath.AddSoftmaxBackward(row.Spare, kept, 0, row.Choice, _padded);
         RowMath.Add(row.Choice, row.DScores, _padded);
-        RowMath.Add(row.Choice, biasPartial, _padded);
+        if (_bias is not null) RowMath.Add(row.Choice, biasPartial, _padded);
     }
 
     /// <summary>From the gradients of softmax, score and logsumexp² to those of the logits.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 
 namespace MoeSharp;
 
@@ -7,24 +8,27 @@ internal sealed unsafe partial class RoutingPass
     private long _faultyToken = long.MaxValue;
     private float[]? _choices;              // [T, E]: where the selection looks at all tokens
     private List<int>[]? _chosenExperts;    // per token: where experts chose
-    private int[]?[] _references = [];      // [T, K] per kind: a plain top-k of its scores
-    private float[] _partialScores = [];    // [chunks, kinds, padded]
-    private double[] _partialSums = [];     // [chunks, 3]: z, entropy, largest weight
 
-    public RoutingPlan Route()
+    /// <summary>Experts, weights and order of all tokens; keeps their scores [T, E] where <paramref name="scores"/> is not null.</summary>
+    public RoutingPlan Route(ScorePointer scores)
     {
-        PrepareSums();
-        bool seesAll = _given is null && SeesAllTokens;
-        if (seesAll) ChooseForAll();
+        _kept = scores.Values;
+        if (_given is null && SeesAllTokens) ChooseForAll();
 
-        _plan = new RoutingPlan(_tokens, Width(), _experts) { Max = new float[_tokens], InverseSum = new float[_tokens] };
-        _chunks.ForEach(_experts, RouteChunk);
+        _plan = new RoutingPlan(_tokens, Width(), _experts);
+        bool inBlocks = _given is null && (_mask is null || !_masksRouting) && TokenBlock.CanRoute(_router);
+        _chunks.ForEach(_experts, inBlocks ? RouteBlocks : RouteRows);
         if (_faultyToken != long.MaxValue) ThrowFaulty((int)_faultyToken);
 
         Drop();
         ExpertOrder.Fill(Plan);
-        Plan.Sums = Sum();
         return Plan;
+    }
+
+    /// <summary>Where scores [T, E] are kept or lie; null for nowhere.</summary>
+    public readonly struct ScorePointer(float* values)
+    {
+        public readonly float* Values = values;
     }
 
     // plain top-k serves Sinkhorn outside training
@@ -34,13 +38,6 @@ internal sealed unsafe partial class RoutingPass
         _given is not null ? _givenWidth
         : _chosenExperts is { } chosen ? chosen.Select(experts => experts.Count).DefaultIfEmpty(0).Max()
         : _router.TopK;
-
-    private void PrepareSums()
-    {
-        _partialScores = new float[_chunks.Count * _kernel.Kinds.Count * _padded];
-        _partialSums = new double[_chunks.Count * 3];
-        _references = [.. _kernel.CountsTopK.Select(counts => counts ? new int[_tokens * _router.TopK] : null)];
-    }
 
     private void ChooseForAll()
     {
@@ -64,7 +61,7 @@ internal sealed unsafe partial class RoutingPass
         var (first, end) = _chunks.Tokens(chunk);
         for (int token = first; token < end; token++)
         {
-            Score(token, row, out _, out _, out _);
+            Score(token, row, out _);
             new Span<float>(ScoresOf(row), _experts).CopyTo(_choices.AsSpan(token * _experts, _experts));
         }
     }
@@ -72,38 +69,66 @@ internal sealed unsafe partial class RoutingPass
     /// <summary>What moves the choice of each expert: the correction bias or the quantile bias; null for neither.</summary>
     private float* ChoiceBias => _router.Select is Selection.QuantileBalance ? _quantiles : _bias;
 
-    private void RouteChunk(int chunk)
+    private void RouteRows(int chunk)
     {
+        var (first, end) = _chunks.Tokens(chunk);
+        RouteRows(first, end);
+    }
+
+    private void RouteRows(int first, int end)
+    {
+        if (first == end) return;
+
         var row = RowScratch.Of(_padded);
         if (ChoiceBias is not null) RowMath.Load(ChoiceBias, row.Bias, _experts, 0);
-        var (first, end) = _chunks.Tokens(chunk);
         fixed (int* experts = Plan.Experts)
         fixed (float* weights = Plan.Weights)
         {
-            for (int token = first; token < end; token++) RouteToken(token, chunk, row, experts + (long)token * Plan.Width, weights + (long)token * Plan.Width);
+            for (int token = first; token < end; token++) RouteToken(token, row, experts + (long)token * Plan.Width, weights + (long)token * Plan.Width);
         }
     }
 
-    private void RouteToken(int token, int chunk, RowScratch row, int* experts, float* weights)
+    // whole blocks, then what is left row by row: both have the same bits
+    private void RouteBlocks(int chunk)
+    {
+        var (first, end) = _chunks.Tokens(chunk);
+        int token = first;
+        if (end - first >= TokenBlock.Tokens)
+        {
+            var block = TokenBlock.Of(_padded);
+            fixed (int* experts = Plan.Experts)
+            fixed (float* weights = Plan.Weights)
+            {
+                for (; token + TokenBlock.Tokens <= end; token += TokenBlock.Tokens)
+                {
+                    long start = (long)token * _experts, pair = (long)token * Plan.Width;
+                    uint faulty = block.Route(_logits + start, _router, _bias, _scale, _kept is null ? null : _kept + start, experts + pair, weights + pair);
+                    if (faulty != 0) MarkFaulty(token + BitOperations.TrailingZeroCount(faulty));
+                }
+            }
+        }
+
+        RouteRows(token, end);
+    }
+
+    private void RouteToken(int token, RowScratch row, int* experts, float* weights)
     {
         new Span<int>(experts, Plan.Width).Fill(-1);
         if (!IsRouted(token)) return;
 
-        Score(token, row, out float max, out float sum, out bool hasNaN);
-        (Plan.Max[token], Plan.InverseSum[token]) = (max, 1 / sum);
+        Score(token, row, out bool hasNaN);
+        if (_kept is not null) new ReadOnlySpan<float>(ScoresOf(row), _experts).CopyTo(new Span<float>(_kept + (long)token * _experts, _experts));
 
         int count = Select(token, row, experts, weights);
         _finish.Finish(weights, experts, _scale, weights, count);
-
         if (hasNaN || HasNaN(weights, count)) MarkFaulty(token);
-        else if (IsCounted(token)) Count(token, chunk, row, max, sum, weights, count);
     }
 
     /// <summary>Fills the experts and raw weights of a token and returns their number.</summary>
     private int Select(int token, RowScratch row, int* experts, float* raw)
     {
         int count = SelectExperts(token, row, experts);
-        if (_router.Select is Selection.SparseMixer) SparseMixer(token, row, given: _given is not null, experts, raw);
+        if (_router.Select is Selection.SparseMixer) SparseMixer(token, row, given: _given is not null, experts, raw, near: row.Spare);
         else RawWeights(row, experts, raw, count);
         return count;
     }
@@ -211,124 +236,10 @@ internal sealed unsafe partial class RoutingPass
             + "or the per-expert scale is not finite. Set RenormalizeEpsilon, or check the scale.");
     }
 
-    private void Count(int token, int chunk, RowScratch row, float max, float sum, float* weights, int count)
-    {
-        fixed (float* partial = &_partialScores[chunk * _kernel.Kinds.Count * _padded])
-        {
-            for (int kind = 0; kind < _kernel.Kinds.Count; kind++)
-            {
-                float* scores = KindScores(_kernel.Kinds[kind], row, out float divisor);
-                if (divisor == 1) RowMath.Add(scores, partial + kind * _padded, _padded);
-                else RowMath.AddScaled(scores, 1 / divisor, partial + kind * _padded, _padded);
-                if (_references[kind] is { } reference) Reference(token, row, scores, reference);
-            }
-        }
-
-        double z = max + MathF.Log(sum);
-        float top = 0;
-        for (int k = 0; k < count; k++) top = MathF.Max(top, weights[k]);
-        var sums = _partialSums.AsSpan(chunk * 3, 3);
-        sums[0] += z * z;
-        sums[1] += RowMath.Entropy(row.Logits, row.Softmax, _padded, max, sum);
-        sums[2] += top;
-    }
-
-    private void Reference(int token, RowScratch row, float* scores, int[] reference)
-    {
-        fixed (int* selected = &reference[token * _router.TopK]) TopK(scores, row, _router.TopK, selected, null);
-    }
-
-    /// <summary>The scores that a kind of loss averages; they are to be divided by <paramref name="divisor"/>.</summary>
-    private float* KindScores(ScoreKind kind, RowScratch row, out float divisor)
-    {
-        divisor = 1;
-        switch (kind.Scores)
-        {
-            case BalanceScores.Softmax:
-                return row.Softmax;
-            case BalanceScores.RouterNormalized:
-                divisor = RowMath.Sum(ScoresOf(row), _experts) + (float)kind.Epsilon;
-                return ScoresOf(row);
-            case BalanceScores.SoftmaxOfBiasedScore:
-                SoftmaxOfBiased(row);
-                return row.Spare;
-            default:
-                return ScoresOf(row);
-        }
-    }
-
-    private void SoftmaxOfBiased(RowScratch row)
-    {
-        float* choice = row.Choice;
-        new Span<float>(ScoresOf(row), _experts).CopyTo(new Span<float>(choice, _experts));
-        for (int e = 0; _bias is not null && e < _experts; e++) choice[e] += _bias[e];
-        for (int e = _experts; e < _padded; e++) choice[e] = float.NegativeInfinity;
-        float sum = RowMath.ExpSum(choice, row.Spare, _experts, RowMath.Max(choice, _padded, out _));
-        RowMath.Scale(row.Spare, _padded, 1 / sum);
-    }
-
     private void Drop()
     {
         var dispatch = _options.Dispatch;
         if (dispatch.RaggedBuffer is { } buffer) ReceiveBuffers.Assign(buffer, Plan, _router.TopK, _sequences, _length);
         else if (dispatch.Capacity is { } capacity) Capacity.Assign(capacity, Plan, _router.TopK, _sequences, _length);
-    }
-
-    private RoutingSums Sum()
-    {
-        int kinds = _kernel.Kinds.Count;
-        var sums = new RoutingSums(_groups.Groups, _experts, kinds);
-        for (int chunk = 0; chunk < _chunks.Count; chunk++)
-        {
-            int group = _chunks.Group(chunk);
-            for (int kind = 0; kind < kinds; kind++) AddTo(sums.Scores[kind].AsSpan(group * _experts, _experts), _partialScores.AsSpan((chunk * kinds + kind) * _padded, _experts));
-            sums.Z += _partialSums[chunk * 3];
-            sums.Entropy += _partialSums[chunk * 3 + 1];
-            sums.TopWeight += _partialSums[chunk * 3 + 2];
-        }
-
-        CountPairs(sums);
-        for (int kind = 0; kind < kinds; kind++)
-        {
-            if (_references[kind] is { } reference) sums.TopKOfScores[kind] = CountReference(reference);
-        }
-
-        if (_isTraining && _router.Select is Selection.QuantileBalance)
-            sums.Quantiles = TokenQuantiles.Of(new(_logits, _tokens * _experts), new(_quantiles, _experts), IsCounted, _router.TopK);
-        return sums;
-    }
-
-    private void CountPairs(RoutingSums sums)
-    {
-        for (int token = 0; token < _tokens; token++)
-        {
-            if (!IsCounted(token)) continue;
-
-            int group = token / _groups.Length;
-            sums.Tokens[group]++;
-            for (int pair = token * Plan.Width; pair < (token + 1) * Plan.Width; pair++)
-            {
-                if (Plan.Experts[pair] < 0) continue;
-                sums.Routed[group * _experts + Plan.Experts[pair]]++;
-                if (Plan.IsKept(pair)) sums.Kept[group * _experts + Plan.Experts[pair]]++;
-            }
-        }
-    }
-
-    private int[] CountReference(int[] reference)
-    {
-        int[] counts = new int[_groups.Groups * _experts];
-        for (int token = 0; token < _tokens; token++)
-        {
-            if (!IsCounted(token)) continue;
-            foreach (int expert in reference.AsSpan(token * _router.TopK, _router.TopK)) counts[token / _groups.Length * _experts + expert]++;
-        }
-
-        return counts;
-    }
-
-    private static void AddTo(Span<float> sum, ReadOnlySpan<float> part)
-    {
-        for (int i = 0; i < sum.Length; i++) sum[i] += part[i];
     }
 }

@@ -11,9 +11,9 @@ internal sealed unsafe partial class RoutingPass
     private readonly long _step;
     private readonly SparseMixerDraws? _draws;
     private readonly ExpertWeights _finish;
-    private readonly TokenChunks _chunks;
+    private readonly TokenChunks _chunks, _groupChunks;
     private readonly (int Groups, int Length) _groups;
-    private float* _logits, _bias, _scale, _quantiles;
+    private float* _logits, _bias, _scale, _quantiles, _kept;
     private bool* _mask;
     private long* _ids, _table, _given;
     private int _givenWidth;
@@ -28,7 +28,8 @@ internal sealed unsafe partial class RoutingPass
         _masksRouting = _options.MaskScope == MaskScope.All;
         _finish = new ExpertWeights(_router);
         _groups = kernel.Groups(_sequences, _length);
-        _chunks = new TokenChunks(_groups.Groups, _groups.Length);
+        _chunks = new TokenChunks(1, _tokens);
+        _groupChunks = new TokenChunks(_groups.Groups, _groups.Length);
     }
 
     private RoutingPlan Plan => _plan!;     // set before any step runs
@@ -61,23 +62,23 @@ internal sealed unsafe partial class RoutingPass
 
     private bool IsRouted(int token) => _mask is null || !_masksRouting || _mask[token];
 
-    /// <summary>The softmax of a row with its largest logit, and the router's score.</summary>
-    private void Score(int token, RowScratch row, out float max, out float sum, out bool hasNaN)
+    /// <summary>Fills the logits of a token and the router's scores of them.</summary>
+    private void Score(int token, RowScratch row, out bool hasNaN)
     {
         RowMath.Load(_logits + (long)token * _experts, row.Logits, _experts, float.NegativeInfinity);
-        max = RowMath.Max(row.Logits, _padded, out hasNaN);
-        sum = RowMath.ExpSum(row.Logits, row.Softmax, _experts, max);
-        RowMath.Scale(row.Softmax, _padded, 1 / sum);
-        Score(row);
-    }
-
-    private void Score(RowScratch row)
-    {
+        row.Max = RowMath.Max(row.Logits, _padded, out hasNaN);
         switch (_router.Score)
         {
+            case ScoreFunction.Softmax: Softmax(row); break;
             case ScoreFunction.Sigmoid: RowMath.Sigmoid(row.Logits, row.OwnScores, _padded); break;
             case ScoreFunction.SqrtSoftplus: RowMath.SqrtSoftplus(row.Logits, row.OwnScores, _padded); break;
         }
+    }
+
+    private void Softmax(RowScratch row)
+    {
+        row.Sum = RowMath.ExpSum(row.Logits, row.Softmax, _experts, row.Max);
+        RowMath.Scale(row.Softmax, _padded, 1 / row.Sum);
     }
 
     private float* ScoresOf(RowScratch row) => _router.Score switch
@@ -108,7 +109,7 @@ internal sealed unsafe partial class RoutingPass
         for (int k = 0; k < count; k++) raw[k] /= sum;
     }
 
-    private void SparseMixer(int token, RowScratch row, bool given, int* experts, float* raw)
+    private void SparseMixer(int token, RowScratch row, bool given, int* experts, float* raw, float* near)
     {
         var mixer = new SparseMixerRow((Selection.SparseMixer)_router.Select, _experts, _isTraining);
         Span<SparseMixerRow.Draws> draws = stackalloc SparseMixerRow.Draws[2];
@@ -117,7 +118,7 @@ internal sealed unsafe partial class RoutingPass
             for (int round = 0; round < 2; round++) draws[round] = Draw(token, round, row);
         }
 
-        mixer.Select(row.Logits, given, draws, row.Spare, experts, raw);
+        mixer.Select(row.Logits, given, draws, near, experts, raw);
     }
 
     private SparseMixerRow.Draws Draw(int token, int round, RowScratch row)

@@ -45,14 +45,6 @@ public sealed class RoutingPlan
     /// <summary>The first row of each expert in <see cref="Order"/>; E + 1 values from 0 to R.</summary>
     public int[] Offsets { get; }
 
-    /// <summary>What losses, balancing and statistics need of the call.</summary>
-    public RoutingSums Sums { get; internal set; } = RoutingSums.None;
-
-    /// <summary>The largest logit of each token and the inverse of its softmax's sum: what the backward takes up again.</summary>
-    internal float[] Max { get; init; } = [];
-
-    internal float[] InverseSum { get; init; } = [];
-
     /// <summary>Whether a pair has an expert and was not dropped.</summary>
     public bool IsKept(int pair) => Slots is null ? Experts[pair] >= 0 : Slots[pair] >= 0;
 

@@ -6,8 +6,6 @@ namespace MoeSharp;
 /// </summary>
 public sealed class RoutingSums
 {
-    internal static readonly RoutingSums None = new(0, 0, 0);
-
     internal RoutingSums(int groups, int expertCount, int kinds)
     {
         (GroupCount, ExpertCount) = (groups, expertCount);

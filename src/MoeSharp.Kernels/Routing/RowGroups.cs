@@ -22,7 +22,7 @@ internal static unsafe class RowGroups
         int none = RowTopK.Key(float.NegativeInfinity);
         for (int g = 0; g < limit.Groups; g++)
         {
-            if (ranks[g] != RowTopK.Taken) new Span<int>(keys + g * size, size).Fill(none);     // a kept group is taken
+            if (!new ReadOnlySpan<int>(kept, limit.Keep).Contains(g)) new Span<int>(keys + g * size, size).Fill(none);
         }
     }
 

@@ -49,14 +49,29 @@ internal static unsafe class RowMath
         for (int i = 0; i < padded; i += Lanes)
         {
             var value = Vector512.Load(row + i);
-            var distance = Vector512.ConditionalSelect(Vector512.Equals(value, top), Vector512<float>.Zero, value - top);
-            var exponential = Vector512.Exp(distance);
+            var exponential = ExpBelow(value, top);
             if (i + Lanes > count) exponential &= LanesBelow(count - i);
             exponential.Store(exponentials + i);
             sum += exponential;
         }
 
-        return Vector512.Sum(sum);
+        return Sum(sum);
+    }
+
+    /// <summary>exp(value - max), and 1 where both are equal.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
+        Vector512.Exp(Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
+
+    /// <summary>The sum of the lanes, halves first: the order is part of what <see cref="TokenBlock"/> repeats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Sum(Vector512<float> lanes)
+    {
+        var half = lanes.GetLower() + lanes.GetUpper();
+        var quarter = half.GetLower() + half.GetUpper();
+        quarter += Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1));
+        quarter += Vector128.Shuffle(quarter, Vector128.Create(1, 0, 3, 2));
+        return quarter.ToScalar();
     }
 
     /// <summary>row · factor, in place.</summary>
@@ -64,6 +79,15 @@ internal static unsafe class RowMath
     {
         var scale = Vector512.Create(factor);
         for (int i = 0; i < padded; i += Lanes) (Vector512.Load(row + i) * scale).Store(row + i);
+    }
+
+    /// <summary>source · factor for rows without padding.</summary>
+    public static void Scaled(float* source, float factor, float* destination, int count)
+    {
+        var scale = Vector512.Create(factor);
+        int i = 0;
+        for (; i + Lanes <= count; i += Lanes) (Vector512.Load(source + i) * scale).Store(destination + i);
+        for (; i < count; i++) destination[i] = source[i] * factor;
     }
 
     /// <summary>1 / (1 + e^-z).</summary>
@@ -75,18 +99,21 @@ internal static unsafe class RowMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-z));
 
-    /// <summary>sqrt(log(1 + e^z)), exact to rounding also where e^z is small.</summary>
+    /// <summary>sqrt(log(1 + e^z)) of every value.</summary>
     public static void SqrtSoftplus(float* row, float* scores, int padded)
     {
+        for (int i = 0; i < padded; i += Lanes) SqrtSoftplus(Vector512.Load(row + i)).Store(scores + i);
+    }
+
+    /// <summary>sqrt(log(1 + e^z)), exact to rounding also where e^z is small.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> SqrtSoftplus(Vector512<float> z)
+    {
         var one = Vector512<float>.One;
-        for (int i = 0; i < padded; i += Lanes)
-        {
-            var z = Vector512.Load(row + i);
-            var u = Vector512.Exp(-Vector512.Abs(z));
-            var next = one + u;
-            var log = Vector512.ConditionalSelect(Vector512.Equals(next, one), u, Vector512.Log(next) * u / (next - one)); // log(1 + u), Goldberg's form
-            Vector512.Sqrt(Vector512.MaxNative(z, Vector512<float>.Zero) + log).Store(scores + i);
-        }
+        var u = Vector512.Exp(-Vector512.Abs(z));
+        var next = one + u;
+        var log = Vector512.ConditionalSelect(Vector512.Equals(next, one), u, Vector512.Log(next) * u / (next - one));      // log(1 + u), Goldberg's form
+        return Vector512.Sqrt(Vector512.MaxNative(z, Vector512<float>.Zero) + log);
     }
 
     /// <summary>destination += source.</summary>
@@ -119,7 +146,7 @@ internal static unsafe class RowMath
     {
         var sum = Vector512<float>.Zero;
         for (int i = 0; i < padded; i += Lanes) sum += Vector512.Load(a + i) * Vector512.Load(b + i);
-        return Vector512.Sum(sum);
+        return Sum(sum);
     }
 
     /// <summary>Σ a over the first <paramref name="count"/> values.</summary>
@@ -133,7 +160,7 @@ internal static unsafe class RowMath
             sum += i + Lanes > count ? value & LanesBelow(count - i) : value;
         }
 
-        return Vector512.Sum(sum);
+        return Sum(sum);
     }
 
     /// <summary>The entropy of p = exp(row - max) / sum in nats: log(sum) - Σ p · (row - max); what has no probability adds nothing.</summary>
@@ -147,7 +174,7 @@ internal static unsafe class RowMath
             mean += share * Vector512.ConditionalSelect(counts, value - top, Vector512<float>.Zero);
         }
 
-        return MathF.Log(sum) - Vector512.Sum(mean);
+        return MathF.Log(sum) - Sum(mean);
     }
 
     /// <summary>Adds a softmax's backward, p · (g - Σ g·p + offset), to <paramref name="gradient"/>.</summary>

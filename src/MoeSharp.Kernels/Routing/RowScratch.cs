@@ -24,6 +24,12 @@ internal sealed unsafe class RowScratch
 
     public float* Logits => Floats(0);
 
+    /// <summary>The largest logit of the row.</summary>
+    public float Max { get; set; }
+
+    /// <summary>The sum that the softmax of the row was divided by.</summary>
+    public float Sum { get; set; }
+
     public float* Softmax => Floats(1);
 
     /// <summary>The router's scores where they are neither the softmax nor the logits.</summary>

@@ -1,13 +1,11 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
 /// <summary>The largest values of a row, equal ones by the lowest index.</summary>
-/// <remarks>
-/// Values become integers of the same order first, so that every value, minus infinity too, is above <see cref="Taken"/>. Each pass finds
-/// one: the best of every lane with its index, then the best lane.
-/// </remarks>
+/// <remarks>Values become integers of the same order first, so that every value, minus infinity too, is above <see cref="Taken"/>.</remarks>
 internal static unsafe class RowTopK
 {
     /// <summary>The key of what cannot be chosen: padding, and what was chosen already.</summary>
@@ -19,12 +17,23 @@ internal static unsafe class RowTopK
         int padded = RowMath.Padded(count);
         for (int i = 0; i < padded; i += RowMath.Lanes)
         {
-            var bits = (Vector512.Load(values + i) + Vector512<float>.Zero).AsInt32();      // -0 + 0 = +0
-            var key = bits ^ ((bits >> 31) & Vector512.Create(int.MaxValue));
+            var key = Key(Vector512.Load(values + i));
             if (i + RowMath.Lanes > count) key = Vector512.ConditionalSelect(RowMath.LanesBelow(count - i).AsInt32(), key, Vector512.Create(Taken));
             key.Store(keys + i);
         }
     }
+
+    /// <summary>The keys of values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Key(Vector512<float> values)
+    {
+        var bits = (values + Vector512<float>.Zero).AsInt32();      // -0 + 0 = +0
+        return bits ^ ((bits >> 31) & Vector512.Create(int.MaxValue));
+    }
+
+    /// <summary>The values of keys.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Value(Vector512<int> keys) => (keys ^ ((keys >> 31) & Vector512.Create(int.MaxValue))).AsSingle();
 
     /// <summary>The key of one value.</summary>
     public static int Key(float value)
@@ -36,15 +45,52 @@ internal static unsafe class RowTopK
     /// <summary>The value of a key.</summary>
     public static float Value(int key) => BitConverter.Int32BitsToSingle(key ^ ((key >> 31) & int.MaxValue));
 
-    /// <summary>The indices of the <paramref name="k"/> largest keys, largest first; they are taken from the keys.</summary>
+    /// <summary>The indices of the <paramref name="k"/> largest keys, largest first. The keys are used up.</summary>
     public static void Select(int* keys, int padded, int k, int* selected)
     {
-        if (padded == RowMath.Lanes)
+        if (padded == RowMath.Lanes) SelectOfOne(keys, k, selected);
+        else if (k > RowMath.Lanes || !SelectAboveThreshold(keys, padded, k, selected)) SelectByPasses(keys, padded, k, selected);
+    }
+
+    /// <summary>
+    /// The k-th largest of the lanes' maxima is a lower bound of what is selected. What reaches it is few, and ranked by counting what is
+    /// better. False when it is more than a vector: many equal values.
+    /// </summary>
+    private static bool SelectAboveThreshold(int* keys, int padded, int k, int* selected)
+    {
+        var maxima = Vector512.Load(keys);
+        for (int i = RowMath.Lanes; i < padded; i += RowMath.Lanes) maxima = Vector512.Max(maxima, Vector512.Load(keys + i));
+        var threshold = Vector512.Create(LaneSort.Descending(maxima)[k - 1]);
+
+        int* candidates = stackalloc int[2 * RowMath.Lanes], places = stackalloc int[2 * RowMath.Lanes];
+        int count = 0;
+        for (int i = 0; i < padded; i += RowMath.Lanes)
         {
-            SelectOfOne(keys, k, selected);
-            return;
+            ulong reached = Vector512.GreaterThanOrEqual(Vector512.Load(keys + i), threshold).ExtractMostSignificantBits();
+            if (count + BitOperations.PopCount(reached) > RowMath.Lanes) return false;
+            for (; reached != 0; reached &= reached - 1)
+            {
+                int place = i + BitOperations.TrailingZeroCount(reached);
+                (candidates[count], places[count++]) = (keys[place], place);
+            }
         }
 
+        for (int i = count; i < RowMath.Lanes; i++) candidates[i] = Taken;
+        var all = Vector512.Load(candidates);
+        for (int i = 0; i < count; i++)
+        {
+            var own = Vector512.Create(candidates[i]);
+            ulong better = Vector512.GreaterThan(all, own).ExtractMostSignificantBits();
+            ulong earlier = Vector512.Equals(all, own).ExtractMostSignificantBits() & ((1UL << i) - 1);
+            int rank = BitOperations.PopCount(better | earlier);
+            if (rank < k) selected[rank] = places[i];
+        }
+
+        return true;
+    }
+
+    private static void SelectByPasses(int* keys, int padded, int k, int* selected)
+    {
         for (int pass = 0; pass < k; pass++)
         {
             var best = Vector512.Load(keys);
@@ -70,7 +116,7 @@ internal static unsafe class RowTopK
         for (int pass = 0; pass < k; pass++)
         {
             var isBest = Vector512.Equals(values, Vector512.Create(Max(values)));
-            int found = System.Numerics.BitOperations.TrailingZeroCount(isBest.ExtractMostSignificantBits());
+            int found = BitOperations.TrailingZeroCount(isBest.ExtractMostSignificantBits());
             selected[pass] = found;
             values = Vector512.ConditionalSelect(Vector512.Equals(Vector512<int>.Indices, Vector512.Create(found)), Vector512.Create(Taken), values);
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -15,16 +16,19 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     protected override List<Tensor> Compute(AutogradContext ctx, object?[] arguments)
     {
         var request = (RouteRequest)arguments[3]!;      // given by the one caller, Router
-        var (logits, scale, bias) = (OnHost((Tensor)arguments[0]!)!, OnHost((Tensor?)arguments[1]), OnHost((Tensor?)arguments[2]));
+        var (logits, scale, bias) = (OnHost((Tensor)arguments[0]!), OnHost((Tensor?)arguments[1]), OnHost((Tensor?)arguments[2]));
         var device = ((Tensor)arguments[0]!).device;
+        var kept = empty_like(logits);
 
-        var plan = request.Kernel.Route(request.Input(Values(logits), Values(scale), Values(bias)));
-        request.Plan = plan;
+        var input = request.Input(Values(logits), Values(scale), Values(bias));
+        var plan = request.Kernel.Route(input, Values(kept));
+        var sums = request.Kernel.Sum(input, plan);
+        (request.Plan, request.Sums) = (plan, sums);
         request.Needs = (((Tensor?)arguments[1])?.requires_grad ?? false, ((Tensor?)arguments[2])?.requires_grad ?? false);
-        ctx.save_for_backward([.. new[] { logits, scale, bias }.OfType<Tensor>()]);
+        ctx.save_for_backward([.. new[] { logits, kept, scale, bias }.OfType<Tensor>()]);
         ctx.save_data(RequestKey, request);
 
-        return [Filled(plan.Weights, device, plan.TokenCount, plan.Width), Scores(plan.Sums, device), tensor((float)plan.Sums.Z, device: device)];
+        return [Weights(plan, device), Scores(sums, device), tensor((float)sums.Z, device: device)];
     }
 
     protected override List<Tensor?> Differentiate(AutogradContext ctx, List<Tensor?> gradients)
@@ -34,7 +38,7 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
         using var scope = NewDisposeScope();
         var request = (RouteRequest)ctx.get_data(RequestKey);
         var saved = new Queue<Tensor>(ctx.get_saved_variables());
-        var (device, logits) = (gradients.First(given => given is { IsInvalid: false })!.device, saved.Dequeue());
+        var (device, logits, kept) = (gradients.First(given => given is { IsInvalid: false })!.device, saved.Dequeue(), saved.Dequeue());
         var router = request.Kernel.Options.Router;
         var scale = router.HasPerExpertScale ? saved.Dequeue() : null;
         var bias = router.HasCorrectionBias ? saved.Dequeue() : null;
@@ -44,29 +48,35 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
         request.Kernel.Backward(
             request.Input(Values(logits), Values(scale), Values(bias)),
             request.Plan!,
+            Values(kept),
             new RoutingUpstream { Weights = Values(weights), Scores = Values(scores), Z = z },
             new RoutingGradients { Logits = Values(dLogits), PerExpertScale = Values(dScale), CorrectionBias = Values(dBias) });
         return [dLogits.to(device).MoveToOuterDisposeScope(), dScale?.to(device).MoveToOuterDisposeScope(), dBias?.to(device).MoveToOuterDisposeScope(), null];
     }
 
-    private static Tensor? Given(Tensor? gradient) => gradient is { IsInvalid: false } ? gradient : null;
-
-    private static Tensor? OnHost(Tensor? values) => values?.detach().to(float32).cpu().contiguous();
-
-    private static Span<float> Values(Tensor? values) => values is null || values.numel() == 0 ? [] : MemoryMarshal.Cast<byte, float>(values.bytes);
-
-    private static Tensor Filled(float[] values, Device device, params long[] shape)
+    /// <summary>The weights [T, K] of a plan, without gradient.</summary>
+    public static Tensor Weights(RoutingPlan plan, Device device)
     {
-        var filled = empty(shape, float32);
-        values.CopyTo(Values(filled));
-        return filled.to(device);
+        var weights = empty(plan.TokenCount, plan.Width, float32);
+        plan.Weights.CopyTo(Values(weights));
+        return weights.to(device);
     }
 
-    private static Tensor Scores(RoutingSums sums, Device device)
+    /// <summary>The score sums [kinds, G, E] of a call, without gradient.</summary>
+    public static Tensor Scores(RoutingSums sums, Device device)
     {
         var scores = empty([sums.Scores.Count, sums.GroupCount, sums.ExpertCount], float32);
         var values = Values(scores);
         foreach (var (kind, ofKind) in sums.Scores.Index()) ofKind.CopyTo(values[(kind * ofKind.Length)..]);
         return scores.to(device);
     }
+
+    /// <summary>Values as the kernel reads them: float32, dense, on the host.</summary>
+    [return: NotNullIfNotNull(nameof(values))]
+    public static Tensor? OnHost(Tensor? values) => values?.detach().to(float32).cpu().contiguous();
+
+    /// <summary>The memory of a dense float32 tensor on the host.</summary>
+    public static Span<float> Values(Tensor? values) => values is null || values.numel() == 0 ? [] : MemoryMarshal.Cast<byte, float>(values.bytes);
+
+    private static Tensor? Given(Tensor? gradient) => gradient is { IsInvalid: false } ? gradient : null;
 }

@@ -22,6 +22,9 @@ internal sealed record RouteRequest(RoutingKernel Kernel, int Sequences, int Seq
     /// <summary>What the forward pass made.</summary>
     public RoutingPlan? Plan { get; set; }
 
+    /// <summary>What it summed up.</summary>
+    public RoutingSums? Sums { get; set; }
+
     /// <summary>Whether the per-expert scale and the correction bias want gradients.</summary>
     public (bool Scale, bool Bias) Needs { get; set; }
 

@@ -53,10 +53,26 @@ internal sealed class Router : Module
             QuantileBias = Values<float>(QuantileBias),
             Draws = call.Draws,
         };
-        var results = RouteFunction.apply(logits.flatten(0, 1), PerExpertScale!, CorrectionBias!, request);
+        var (plan, statistics) = is_grad_enabled() ? Tracked(logits.flatten(0, 1), request, call) : Untracked(logits.flatten(0, 1), request, call);
+        return (plan.MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());
+    }
 
-        var plan = RoutingTensors.Of(request.Plan!, results[0]);        // the function filled it in
-        return (plan.MoveToOuterDisposeScope(), new RoutingStatistics(_kernel, request.Plan!, results[1], results[2], call.StepLoad).MoveToOuterDisposeScope());
+    private (RoutingTensors Plan, RoutingStatistics Statistics) Tracked(Tensor logits, RouteRequest request, RoutingCall call)
+    {
+        var results = RouteFunction.apply(logits, PerExpertScale!, CorrectionBias!, request);
+        var (plan, sums) = (request.Plan!, request.Sums!);        // the function filled them in
+        return (RoutingTensors.Of(plan, results[0]), new RoutingStatistics(_kernel, plan, new(() => sums, results[1], results[2]), call.StepLoad));
+    }
+
+    // without gradients nothing is summed until somebody asks
+    private (RoutingTensors Plan, RoutingStatistics Statistics) Untracked(Tensor logits, RouteRequest request, RoutingCall call)
+    {
+        var (onHost, scale, bias) = (RouteFunction.OnHost(logits), RouteFunction.OnHost(PerExpertScale), RouteFunction.OnHost(CorrectionBias));
+        RoutingInput Input() => request.Input(RouteFunction.Values(onHost), RouteFunction.Values(scale), RouteFunction.Values(bias));
+
+        var plan = _kernel.Route(Input());
+        var sums = new StatisticsSource(() => _kernel.Sum(Input(), plan), logits.device, [onHost, .. new[] { scale, bias }.OfType<Tensor>()]);
+        return (RoutingTensors.Of(plan, RouteFunction.Weights(plan, logits.device)), new RoutingStatistics(_kernel, plan, sums, call.StepLoad));
     }
 
     private static T[]? Values<T>(Tensor? values)

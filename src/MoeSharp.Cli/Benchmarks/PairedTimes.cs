@@ -1,0 +1,69 @@
+using System.Diagnostics;
+
+namespace MoeSharp.Cli;
+
+/// <summary>
+/// Times of several engines, taken in turn within each round: whatever slows the machine down slows all of them, so the ratios of a
+/// round mean something where the times do not.
+/// </summary>
+internal sealed class PairedTimes
+{
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(6);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);       // lets the threads of the engine before go to sleep
+
+    private readonly double[][] _microseconds;      // [engines][rounds]
+
+    private PairedTimes(double[][] microseconds)
+    {
+        _microseconds = microseconds;
+    }
+
+    /// <summary>Runs each engine for a slice of every round, warmed up, in rotating order.</summary>
+    public static PairedTimes Measure(IReadOnlyList<Action> engines, int rounds, CancellationToken stop)
+    {
+        double[][] times = [.. engines.Select(_ => new double[rounds])];
+        for (int round = -1; round < rounds; round++)       // the round before the first only warms up
+        {
+            stop.ThrowIfCancellationRequested();
+            for (int i = 0; i < engines.Count; i++)
+            {
+                int engine = (i + round + 1) % engines.Count;
+                Thread.Sleep(Pause);
+                double time = MedianOfSlice(engines[engine]);
+                if (round >= 0) times[engine][round] = time;
+            }
+        }
+
+        return new PairedTimes(times);
+    }
+
+    /// <summary>The median time of an engine, in microseconds.</summary>
+    public double Median(int engine) => MedianOf(_microseconds[engine]);
+
+    /// <summary>The median over rounds of one engine's time over another's.</summary>
+    public double MedianRatio(int engine, int other) => MedianOf([.. _microseconds[engine].Zip(_microseconds[other], (a, b) => a / b)]);
+
+    /// <summary>One engine's best time over another's.</summary>
+    public double RatioOfBests(int engine, int other) => _microseconds[engine].Min() / _microseconds[other].Min();
+
+    private static double MedianOfSlice(Action engine)
+    {
+        engine();
+        var times = new List<double>();
+        long start = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(start) < Slice || times.Count < 3)
+        {
+            long before = Stopwatch.GetTimestamp();
+            engine();
+            times.Add(Stopwatch.GetElapsedTime(before).TotalMicroseconds);
+        }
+
+        return MedianOf([.. times]);
+    }
+
+    private static double MedianOf(double[] values)
+    {
+        Array.Sort(values = [.. values]);
+        return values.Length % 2 == 1 ? values[values.Length / 2] : (values[values.Length / 2 - 1] + values[values.Length / 2]) / 2;
+    }
+}
