@@ -9,6 +9,7 @@ namespace MoeSharp.Cli;
 internal sealed class PairedTimes
 {
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(6);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(250);    // compiled anew in the background, once it was called often
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);       // lets the threads of the engine before go to sleep
 
     private readonly double[][] _microseconds;      // [engines][rounds]
@@ -22,15 +23,15 @@ internal sealed class PairedTimes
     public static PairedTimes Measure(IReadOnlyList<Action> engines, int rounds, CancellationToken stop)
     {
         double[][] times = [.. engines.Select(_ => new double[rounds])];
-        for (int round = -1; round < rounds; round++)       // the round before the first only warms up
+        foreach (var engine in engines) MedianOfSlice(engine, WarmUp);
+        for (int round = 0; round < rounds; round++)
         {
             stop.ThrowIfCancellationRequested();
             for (int i = 0; i < engines.Count; i++)
             {
-                int engine = (i + round + 1) % engines.Count;
+                int engine = (i + round) % engines.Count;
                 Thread.Sleep(Pause);
-                double time = MedianOfSlice(engines[engine]);
-                if (round >= 0) times[engine][round] = time;
+                times[engine][round] = MedianOfSlice(engines[engine], Slice);
             }
         }
 
@@ -46,12 +47,12 @@ internal sealed class PairedTimes
     /// <summary>One engine's best time over another's.</summary>
     public double RatioOfBests(int engine, int other) => _microseconds[engine].Min() / _microseconds[other].Min();
 
-    private static double MedianOfSlice(Action engine)
+    private static double MedianOfSlice(Action engine, TimeSpan slice)
     {
         engine();
         var times = new List<double>();
         long start = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(start) < Slice || times.Count < 3)
+        while (Stopwatch.GetElapsedTime(start) < slice || times.Count < 3)
         {
             long before = Stopwatch.GetTimestamp();
             engine();

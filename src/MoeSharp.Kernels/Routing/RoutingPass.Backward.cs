@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace MoeSharp;
 
 internal sealed unsafe partial class RoutingPass
@@ -16,6 +18,12 @@ internal sealed unsafe partial class RoutingPass
     {
         bool hasPartials = _scale is not null || _bias is not null;
         float[] partials = hasPartials ? new float[_chunks.Count * 2 * _padded] : [];     // per chunk: per-expert scale, correction bias
+        if (IsSoftmaxOfSelected && !given.HasLosses && given.Weights is not null && _mask is null)
+        {
+            _chunks.ForEach(_experts, chunk => BackwardSelected(chunk, given));
+            return true;
+        }
+
         _chunks.ForEach(_experts, chunk =>
         {
             var row = RowScratch.Of(_padded);
@@ -35,6 +43,38 @@ internal sealed unsafe partial class RoutingPass
     {
         new Span<float>(sum, _experts).Clear();
         for (int chunk = 0; chunk < _chunks.Count; chunk++) AddTo(new Span<float>(sum, _experts), partials.AsSpan((chunk * 2 + part) * _padded, _experts));
+    }
+
+    /// <summary>
+    /// Whether the weights are a softmax over the selected logits times a scale: as such, or as renormalised softmax scores, which are the
+    /// same. Their gradient is w · (g - Σ g·w) at the selected logits and zero elsewhere.
+    /// </summary>
+    private bool IsSoftmaxOfSelected =>
+        _scale is null && _router is { Scale: not 0, TopK: <= RowMath.Lanes, Select: not Selection.SparseMixer } && Plan.Width == _router.TopK
+        && (_router is { Weights: WeightSource.SoftmaxOfSelected, Renormalize: Renormalization.Never }
+            || _router is { Weights: WeightSource.Score, Score: ScoreFunction.Softmax, Renormalize: Renormalization.Always, RenormalizeEpsilon: 0 });
+
+    private void BackwardSelected(int chunk, GradientPointers given)
+    {
+        var (first, end) = _chunks.Tokens(chunk);
+        var (scale, mask, k) = (Vector512.Create((float)_router.Scale), RowMath.LanesBelow(_router.TopK), _router.TopK);
+        float* gradients = stackalloc float[RowMath.Lanes];
+        fixed (int* experts = Plan.Experts)
+        fixed (float* planWeights = Plan.Weights)
+        {
+            long last = (long)_tokens * k - RowMath.Lanes;      // the last row that a whole vector can be read from
+            for (int token = first; token < end; token++)
+            {
+                long pair = (long)token * k;
+                var g = RowMath.LoadUpTo(given.Weights + pair, k, pair <= last);
+                var w = RowMath.LoadUpTo(planWeights + pair, k, pair <= last);
+                (w * (g - Vector512.Create(RowMath.Sum(g * w & mask)) / scale)).Store(gradients);
+
+                float* dLogits = given.Logits + (long)token * _experts;
+                new Span<float>(dLogits, _experts).Clear();
+                for (int i = 0; i < k && experts[pair + i] >= 0; i++) dLogits[experts[pair + i]] = gradients[i];
+            }
+        }
     }
 
     private void BackwardToken(int token, RowScratch row, GradientPointers given, float* partial)

@@ -114,6 +114,7 @@ internal sealed unsafe partial class RoutingPass
     private void RouteToken(int token, RowScratch row, int* experts, float* weights)
     {
         new Span<int>(experts, Plan.Width).Fill(-1);
+        new Span<float>(weights, Plan.Width).Clear();
         if (!IsRouted(token)) return;
 
         Score(token, row, out bool hasNaN);

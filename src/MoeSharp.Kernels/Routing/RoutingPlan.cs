@@ -13,8 +13,8 @@ public sealed class RoutingPlan
     internal RoutingPlan(int tokenCount, int width, int expertCount)
     {
         (TokenCount, Width, ExpertCount) = (tokenCount, width, expertCount);
-        Experts = new int[tokenCount * width];
-        Weights = new float[tokenCount * width];
+        Experts = GC.AllocateUninitializedArray<int>(checked(tokenCount * width));
+        Weights = GC.AllocateUninitializedArray<float>(Experts.Length);
         Offsets = new int[expertCount + 1];
     }
 

@@ -58,14 +58,40 @@ internal static unsafe class RowMath
         return Sum(sum);
     }
 
+    /// <summary>
+    /// e^x to about one unit in the last place: 2^n · P(r) with x = n · ln 2 + r (Cody and Waite 1980; the polynomial is Cephes' expf). Zero
+    /// below the smallest normal number.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> x)
+    {
+        const float Lowest = -87.3f, Highest = 88.3f;
+        var bounded = Vector512.MinNative(x, Vector512.Create(Highest));
+        var n = Vector512.Floor(Vector512.FusedMultiplyAdd(bounded, Vector512.Create(1.44269504f), Vector512.Create(0.5f)));
+        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), bounded);
+        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+
+        var p = Vector512.Create(1.9875691500e-4f);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1.3981999507e-3f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(8.3334519073e-3f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(4.1665795894e-2f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1.6666665459e-1f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(5.0000001201e-1f));
+        p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
+
+        var power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
+        var result = Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Highest)), Vector512.Create(float.PositiveInfinity), p * power);
+        return Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Lowest)), Vector512<float>.Zero, result);
+    }
+
     /// <summary>exp(value - max), and 1 where both are equal.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
-        Vector512.Exp(Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
+        Exp(Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
 
     /// <summary>The sum of the lanes, halves first: the order is part of what <see cref="TokenBlock"/> repeats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Sum(Vector512<float> lanes)
+    public static float Sum(Vector512<float> lanes)
     {
         var half = lanes.GetLower() + lanes.GetUpper();
         var quarter = half.GetLower() + half.GetUpper();
@@ -97,7 +123,7 @@ internal static unsafe class RowMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Vector512.Exp(-z));
+    public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Exp(-z));
 
     /// <summary>sqrt(log(1 + e^z)) of every value.</summary>
     public static void SqrtSoftplus(float* row, float* scores, int padded)
@@ -110,7 +136,7 @@ internal static unsafe class RowMath
     public static Vector512<float> SqrtSoftplus(Vector512<float> z)
     {
         var one = Vector512<float>.One;
-        var u = Vector512.Exp(-Vector512.Abs(z));
+        var u = Exp(-Vector512.Abs(z));
         var next = one + u;
         var log = Vector512.ConditionalSelect(Vector512.Equals(next, one), u, Vector512.Log(next) * u / (next - one));      // log(1 + u), Goldberg's form
         return Vector512.Sqrt(Vector512.MaxNative(z, Vector512<float>.Zero) + log);
@@ -215,6 +241,17 @@ internal static unsafe class RowMath
             slope = Vector512.ConditionalSelect(Vector512.Equals(s, Vector512<float>.Zero), Vector512<float>.Zero, slope);
             (Vector512.Load(gradient + i) + Vector512.Load(ds + i) * slope).Store(gradient + i);
         }
+    }
+
+    /// <summary>The first <paramref name="count"/> of sixteen values; what the other lanes hold means nothing. Reads no further where it must not.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadUpTo(float* values, int count, bool isWhole)
+    {
+        if (isWhole) return Vector512.Load(values);
+
+        Vector512<float> result = default;
+        new ReadOnlySpan<float>(values, count).CopyTo(new Span<float>(&result, Lanes));
+        return result;
     }
 
     /// <summary>All bits set in the first <paramref name="count"/> lanes, none in the others.</summary>

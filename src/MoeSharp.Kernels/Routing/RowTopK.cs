@@ -8,6 +8,8 @@ namespace MoeSharp;
 /// <remarks>Values become integers of the same order first, so that every value, minus infinity too, is above <see cref="Taken"/>.</remarks>
 internal static unsafe class RowTopK
 {
+    private const int MostCandidates = 2 * RowMath.Lanes;
+
     /// <summary>The key of what cannot be chosen: padding, and what was chosen already.</summary>
     public const int Taken = int.MinValue;
 
@@ -54,7 +56,7 @@ internal static unsafe class RowTopK
 
     /// <summary>
     /// The k-th largest of the lanes' maxima is a lower bound of what is selected. What reaches it is few, and ranked by counting what is
-    /// better. False when it is more than a vector: many equal values.
+    /// better. False when it is more than two vectors: many equal values.
     /// </summary>
     private static bool SelectAboveThreshold(int* keys, int padded, int k, int* selected)
     {
@@ -62,12 +64,12 @@ internal static unsafe class RowTopK
         for (int i = RowMath.Lanes; i < padded; i += RowMath.Lanes) maxima = Vector512.Max(maxima, Vector512.Load(keys + i));
         var threshold = Vector512.Create(LaneSort.Descending(maxima)[k - 1]);
 
-        int* candidates = stackalloc int[2 * RowMath.Lanes], places = stackalloc int[2 * RowMath.Lanes];
+        int* candidates = stackalloc int[MostCandidates], places = stackalloc int[MostCandidates];
         int count = 0;
         for (int i = 0; i < padded; i += RowMath.Lanes)
         {
             ulong reached = Vector512.GreaterThanOrEqual(Vector512.Load(keys + i), threshold).ExtractMostSignificantBits();
-            if (count + BitOperations.PopCount(reached) > RowMath.Lanes) return false;
+            if (count + BitOperations.PopCount(reached) > MostCandidates) return false;
             for (; reached != 0; reached &= reached - 1)
             {
                 int place = i + BitOperations.TrailingZeroCount(reached);
@@ -75,13 +77,14 @@ internal static unsafe class RowTopK
             }
         }
 
-        for (int i = count; i < RowMath.Lanes; i++) candidates[i] = Taken;
-        var all = Vector512.Load(candidates);
+        for (int i = count; i < MostCandidates; i++) candidates[i] = Taken;
+        var (lower, upper) = (Vector512.Load(candidates), Vector512.Load(candidates + RowMath.Lanes));
         for (int i = 0; i < count; i++)
         {
             var own = Vector512.Create(candidates[i]);
-            ulong better = Vector512.GreaterThan(all, own).ExtractMostSignificantBits();
-            ulong earlier = Vector512.Equals(all, own).ExtractMostSignificantBits() & ((1UL << i) - 1);
+            ulong better = Vector512.GreaterThan(lower, own).ExtractMostSignificantBits() | (Vector512.GreaterThan(upper, own).ExtractMostSignificantBits() << RowMath.Lanes);
+            ulong equal = Vector512.Equals(lower, own).ExtractMostSignificantBits() | (Vector512.Equals(upper, own).ExtractMostSignificantBits() << RowMath.Lanes);
+            ulong earlier = equal & ((1UL << i) - 1);
             int rank = BitOperations.PopCount(better | earlier);
             if (rank < k) selected[rank] = places[i];
         }

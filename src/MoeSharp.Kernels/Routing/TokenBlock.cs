@@ -13,7 +13,7 @@ internal sealed unsafe class TokenBlock
     /// <summary>Tokens per block.</summary>
     public const int Tokens = RowMath.Lanes;
 
-    private const int LargestK = 16;
+    private const int LargestCount = 16, LargestK = 16;        // longer rows fill vectors by themselves
 
     [ThreadStatic]
     private static TokenBlock? _own;
@@ -32,10 +32,10 @@ internal sealed unsafe class TokenBlock
     /// <summary>This thread's block for rows of at least <paramref name="padded"/> values.</summary>
     public static TokenBlock Of(int padded) => _own is { } own && own._padded >= padded ? own : _own = new TokenBlock(padded);
 
-    /// <summary>Whether a router's tokens can be routed in blocks: a plain or group-limited top-k, weighted by its scores.</summary>
+    /// <summary>Whether a router's tokens are routed in blocks: short rows, a plain or group-limited top-k, weights from scores.</summary>
     public static bool CanRoute(RouterOptions router) =>
-        router is { Select: Selection.TopK, Weights: WeightSource.Score, Renormalize: Renormalization.Never or Renormalization.Always, TopK: <= LargestK }
-        && router.GroupLimit is null or { Summed: <= 2, Keep: <= LargestK, Groups: <= 64 };
+        router is { ExpertCount: <= LargestCount, Select: Selection.TopK, Weights: WeightSource.Score, Renormalize: Renormalization.Never or Renormalization.Always, TopK: <= LargestK }
+        && router.GroupLimit is null or { Summed: <= 2 };
 
     /// <summary>Routes sixteen rows of logits.</summary>
     /// <param name="logits">The first row.</param>
