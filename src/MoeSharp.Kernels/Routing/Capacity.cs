@@ -31,7 +31,8 @@ internal sealed class Capacity
         var scopes = Scopes(options, sequences, length);
         plan.Slots = new int[plan.Experts.Length];
         Array.Fill(plan.Slots, -1);
-        plan.SlotsPerExpert = scopes.Length == 0 ? 0 : options.SlotsFor(scopes[0].End.Value - scopes[0].Start.Value, topK, plan.ExpertCount);
+        plan.ScopeLength = scopes.Length == 0 ? 0 : scopes[0].End.Value - scopes[0].Start.Value;
+        plan.SlotsPerExpert = options.SlotsFor(plan.ScopeLength, topK, plan.ExpertCount);
         if (plan.Width == 0) return;        // experts chose no token
         foreach (var scope in scopes) assignment.Fill(scope);
     }

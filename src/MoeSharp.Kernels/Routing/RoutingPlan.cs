@@ -18,6 +18,14 @@ public sealed class RoutingPlan
         Offsets = new int[expertCount + 1];
     }
 
+    /// <summary>A plan of given experts [T, width], weighted by zero.</summary>
+    internal RoutingPlan(int[] experts, int tokenCount, int width, int expertCount)
+    {
+        (TokenCount, Width, ExpertCount, Experts) = (tokenCount, width, expertCount, experts);
+        Weights = new float[experts.Length];
+        Offsets = new int[expertCount + 1];
+    }
+
     /// <summary>The number T of tokens.</summary>
     public int TokenCount { get; }
 
@@ -38,6 +46,9 @@ public sealed class RoutingPlan
 
     /// <summary>The slots C of every expert per scope of its capacity; 0 when nothing can be dropped.</summary>
     public int SlotsPerExpert { get; internal set; }
+
+    /// <summary>The tokens that share one capacity; 0 when nothing can be dropped.</summary>
+    public int ScopeLength { get; internal set; }
 
     /// <summary>The R kept pairs sorted by expert, and within an expert by token.</summary>
     public int[] Order { get; internal set; } = [];
