@@ -64,6 +64,16 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void Train_Trace_ReachesFreshAndResumedRuns()
+    {
+        File.WriteAllText(_folder.File(RunFile.FileName), ARun().ToJson());
+
+        Assert.Equal("run.trace", Started("--trace", "run.trace").Run.Trace);
+        Assert.Equal("rest.trace", Resumed("--trace", "rest.trace").Run.Trace);
+        Assert.Null(Started().Run.Trace);
+    }
+
+    [Fact]
     public void Settings_EveryPropertyOfTheOptions_HasExactlyOneOption()
     {
         var changed = TrainingSettings.Create().Select(setting => Assert.Single(ChangedBy(setting))).Order(StringComparer.Ordinal);

@@ -50,10 +50,17 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
 
     internal IEnumerable<DecoderLayer> Layers => _layers.Cast<DecoderLayer>();
 
+    internal IEnumerable<int> MoeLayerIndices => Layers.Index().Where(layer => layer.Item.Moe is not null).Select(layer => layer.Index);
+
     internal IEnumerable<RoutedMoE> MoeLayers => Layers.Select(layer => layer.Moe).OfType<RoutedMoE>();
 
     /// <summary>An empty cache for generating up to <paramref name="capacity"/> tokens in all.</summary>
     public KeyValueCache CreateCache(long capacity) => new(Options.Layers.Count, capacity);
+
+    /// <summary>The header of a routing trace of this model: its MoE layers.</summary>
+    /// <param name="source">Where the decisions come from, for people.</param>
+    public RoutingTraceHeader TraceHeader(string source) =>
+        new(source, [.. MoeLayerIndices.Zip(MoeLayers, (index, moe) => new RoutingTraceLayer(index, moe.Options.Router.ExpertCount, moe.Options.Router.TopK))]);
 
     /// <summary>Draws every matrix from a normal distribution and sets norms to one and biases to zero; equal seeds give equal bits.</summary>
     public void Initialize(int seed)
