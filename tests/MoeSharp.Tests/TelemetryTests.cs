@@ -60,7 +60,7 @@ public sealed class TelemetryTests
         using var scope = NewDisposeScope();
         using var layer = new RoutedMoE(Options);
 
-        var output = layer.forward(ones(4, 6), tensor(new[] { true, true, true, false }));
+        var output = layer.forward(ones(4, 6), new RoutingCall { TokenMask = tensor(new[] { true, true, true, false }) });
 
         Assert.Equal(3, tokens);
         Assert.Equal(TensorAssert.Values(output.Statistics.TokensPerExpert), load.Select(count => (double)count));

@@ -83,12 +83,14 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
     /// <param name="tokens">Ids [B, S], int64; after what <paramref name="cache"/> holds.</param>
     /// <param name="mask">1 for tokens and 0 for padding [B, S]; null when there is no padding. Not with a cache.</param>
     /// <param name="cache">The past; null for whole sequences.</param>
-    /// <param name="routing">What the routing of each MoE layer gets, first to last; masks and token ids are added. Null for nothing.</param>
+    /// <param name="routing">What the routing of each MoE layer gets, first to last; masks and token ids are added. Null for nothing; <see cref="RoutingReplay.Calls"/> to route as a trace says.</param>
     /// <returns>Hidden states [B, S, D] after the final norm, and the statistics of each MoE layer. They belong to the caller's dispose scope.</returns>
     /// <exception cref="ArgumentException">A token outside the vocabulary, a mask of another shape, or a mask together with a cache.</exception>
+    /// <exception cref="MoeException">The routing of a token is not a number, or <paramref name="routing"/> replays a trace of another model or of other tokens.</exception>
     public DecoderOutput forward(Tensor tokens, Tensor? mask, KeyValueCache? cache = null, IReadOnlyList<RoutingCall>? routing = null)
     {
         CheckInput(tokens, mask, cache);
+        if (routing is not null) ReplayedCall.CheckLayers(routing, [.. MoeLayerIndices]);
         using var scope = NewDisposeScope();
 
         long past = cache?.Length ?? 0, count = tokens.size(1);
