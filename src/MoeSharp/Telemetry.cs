@@ -43,9 +43,7 @@ internal static class Telemetry
         if (Tokens.Enabled) Tokens.Add(statistics.TokenCount);
         if (Load.Enabled) CountLoad(statistics.Load);
         if (Dropped.Enabled) Dropped.Add(statistics.Load.Routed.Sum() - statistics.Load.Kept.Sum());
-        if (statistics.TokenCount == 0) return;     // no tokens, no means
-
-        foreach (var measure in Measures) measure.Record(statistics.Load);
+        foreach (var measure in Measures) measure.Record(statistics);
     }
 
     private static void CountLoad(RoutingLoad load)
@@ -58,9 +56,10 @@ internal static class Telemetry
     {
         private readonly Histogram<double> _histogram = Meter.CreateHistogram<double>(name, unit, description);
 
-        public void Record(RoutingLoad load)
+        // without tokens there are no means
+        public void Record(RoutingStatistics statistics)
         {
-            if (_histogram.Enabled) _histogram.Record(of(load));
+            if (_histogram.Enabled && statistics.TokenCount > 0) _histogram.Record(of(statistics.Load));
         }
     }
 }
