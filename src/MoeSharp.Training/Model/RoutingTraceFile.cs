@@ -15,6 +15,8 @@ internal sealed class RoutingTraceFile : IDisposable
         (_path, _writer, _recorder) = (path, writer, new RoutingRecorder(model, writer));
     }
 
+    private string Kept => $"What was recorded is in {_path}{RoutingTraceWriter.PartialSuffix}; free some space, give another file with --trace, or leave it out.";
+
     /// <summary>Checks that a trace may be written, before work is done for it; <paramref name="advice"/> says how to get past one that exists.</summary>
     /// <exception cref="MoeException">The path is a folder, or a file that must not be replaced.</exception>
     public static void Check(string path, bool force, string advice)
@@ -29,7 +31,7 @@ internal sealed class RoutingTraceFile : IDisposable
     {
         if (header.Layers.Count == 0) throw new MoeException($"The model has no Mixture-of-Experts layer, so there is no routing for the trace {path}; leave out --trace.");
 
-        return Guard(path, () =>
+        return Guard(path, "Give another file with --trace, or leave it out.", () =>
         {
             if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
             return new RoutingTraceFile(path, new RoutingTraceWriter(path, header), model);
@@ -41,7 +43,7 @@ internal sealed class RoutingTraceFile : IDisposable
     public void Record(long step, Tensor tokens, IEnumerable<RoutingPlan> plans)
     {
         _isBroken = true;       // until all is written
-        Guard(_path, () =>
+        Guard(_path, Kept, () =>
         {
             _recorder.Record(step, tokens, plans);
             return this;
@@ -55,7 +57,7 @@ internal sealed class RoutingTraceFile : IDisposable
     {
         if (_isBroken) return;
 
-        Guard(_path, () =>
+        Guard(_path, Kept, () =>
         {
             _writer.Complete();
             return this;
@@ -65,7 +67,7 @@ internal sealed class RoutingTraceFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
 
-    private static RoutingTraceFile Guard(string path, Func<RoutingTraceFile> act)
+    private static RoutingTraceFile Guard(string path, string advice, Func<RoutingTraceFile> act)
     {
         try
         {
@@ -73,7 +75,7 @@ internal sealed class RoutingTraceFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new MoeException($"The trace {path} cannot be written: {e.Message.TrimEnd('.')}. What was recorded before is in {path}{RoutingTraceWriter.PartialSuffix}; free some space, give another file with --trace, or leave it out.", e);
+            throw new MoeException($"The trace {path} cannot be written: {e.Message.TrimEnd('.')}. {advice}", e);
         }
     }
 }

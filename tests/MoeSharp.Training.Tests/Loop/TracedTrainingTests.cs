@@ -127,6 +127,30 @@ public sealed class TracedTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Run_ATraceThatCannotBeCreated_SaysSo()
+    {
+        File.WriteAllText(_folder.File("file"), "");
+        string trace = Path.Combine(_folder.File("file"), "run.trace");
+
+        var error = Assert.Throws<MoeException>(() => new Trainer(TinyRun.Options, _run.Run with { Trace = trace }).Run(null, default));
+
+        Assert.Matches(@"^The trace .*run\.trace cannot be written: .*\. Give another file with --trace, or leave it out\.$", error.Message);
+    }
+
+    [Fact]
+    public void Run_ATraceThatCannotGetItsName_KeepsItAside()
+    {
+        var error = Assert.Throws<MoeException>(() => new Trainer(TinyRun.Options with { Steps = 1 }, _run.Run with { Trace = Trace }).Run(new Listener(e =>
+        {
+            if (e is StepCompleted) Directory.CreateDirectory(Trace);
+        }), default));
+
+        Assert.Contains($"What was recorded is in {Trace}{RoutingTraceWriter.PartialSuffix}", error.Message, StringComparison.Ordinal);
+        using var reader = RoutingTraceReader.Open(Trace + RoutingTraceWriter.PartialSuffix, allowPartial: true);
+        Assert.Equal(2, reader.ReadEntries().Count());
+    }
+
+    [Fact]
     public void Run_TracedWithoutAnMoeLayer_IsRefused()
     {
         var options = TinyRun.Options with { Model = TinyModel.Shape with { MlpOnlyLayers = [0, 1], DenseSize = 8 } };
