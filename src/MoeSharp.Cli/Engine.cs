@@ -9,8 +9,8 @@ internal sealed record Engine
     public Func<TrainingOptions, TrainingRun, IProgress<TrainingEvent>, CancellationToken, TrainingSummary> Train { get; init; } =
         (options, run, progress, stop) => new Trainer(options, run).Run(progress, stop);
 
-    /// <summary>From a checkpoint's folder, a prompt and sampling options to tokens, one by one.</summary>
-    public Func<string, string, SamplingOptions, CancellationToken, IEnumerable<GeneratedToken>> Generate { get; init; } = GenerateFrom;
+    /// <summary>From a checkpoint's folder, a prompt, sampling options and a file for the routing trace (null for none) to tokens, one by one.</summary>
+    public Func<string, string, SamplingOptions, string?, CancellationToken, IEnumerable<GeneratedToken>> Generate { get; init; } = GenerateFrom;
 
     public Func<string, CancellationToken, VerifyReport> Verify { get; init; } = CaseVerifier.Verify;
 
@@ -20,12 +20,21 @@ internal sealed record Engine
     /// <summary>Sets how many threads the library computes with.</summary>
     public Action<int> UseThreads { get; init; } = torch.set_num_threads;
 
-    private static IEnumerable<GeneratedToken> GenerateFrom(string folder, string prompt, SamplingOptions options, CancellationToken stop)
+    private static IEnumerable<GeneratedToken> GenerateFrom(string folder, string prompt, SamplingOptions options, string? trace, CancellationToken stop)
     {
         using var model = ModelCheckpoint.Load(folder);
-        var generator = new TextGenerator(model, ByteLevelTokenizer.Load(folder));
+        var tokenizer = ByteLevelTokenizer.Load(folder);
+        using var recorded = trace is null ? null : RoutingTraceFile.Create(trace, model, model.TraceHeader($"generate {folder}"));
+        var generator = new TextGenerator(model, tokenizer) { OnRouted = recorded is null ? null : recorded.Record };
 
-        foreach (var token in generator.Generate(prompt, options, stop)) yield return token;
+        try
+        {
+            foreach (var token in generator.Generate(prompt, options, stop)) yield return token;
+        }
+        finally
+        {
+            recorded?.Complete();
+        }
     }
 
     private static ByteLevelTokenizer TrainTokenizerOn(IReadOnlyList<string> paths, int vocabularySize, string folder, CancellationToken stop)

@@ -7,13 +7,15 @@ internal static class LayerInput
 {
     /// <summary>Throws unless the tensors fit a layer whose router matrix is <paramref name="weight"/> [E, D].</summary>
     /// <exception cref="ArgumentException">Says which tensor is wrong, how, and what fits.</exception>
-    public static void Check(Tensor hidden, RoutingCall call, Tensor weight)
+    /// <exception cref="MoeException">The call replays a trace of another layer or of other tokens.</exception>
+    public static void Check(Tensor hidden, RoutingCall call, Tensor weight, RouterOptions router)
     {
         ArgumentNullException.ThrowIfNull(hidden);
         CheckHidden(hidden, weight, nameof(hidden));
         if (call.TokenMask is { } mask) CheckPerToken(mask, hidden, ScalarType.Bool, "token mask", "one value per token, false for padding");
         if (call.TokenIds is { } ids) CheckPerToken(ids, hidden, ScalarType.Int64, "token ids", "one id per token");
-        if (call.Experts is { } experts) CheckExperts(experts, hidden);
+        if (call.Replayed is { } replayed) replayed.CheckFits(hidden, router);
+        else if (call.Experts is { } experts) CheckExperts(experts, hidden);
         if (call.RouterInput is not { } routerInput) return;
 
         CheckHidden(routerInput, weight, nameof(call));

@@ -82,13 +82,13 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <param name="hidden">The hidden states [.., S, D] of sequences of S tokens, of a floating type; no token at all is an ordinary case.</param>
     /// <param name="call">What the call brings besides: a mask, token ids, given experts.</param>
     /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
-    /// <exception cref="MoeException">The routing of a token is not a number.</exception>
+    /// <exception cref="MoeException">The routing of a token is not a number, or the call replays a trace of another layer or of other tokens.</exception>
     /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
     public MoeOutput forward(Tensor hidden, RoutingCall call)
     {
         ArgumentNullException.ThrowIfNull(call);
         ObjectDisposedException.ThrowIf(Gate.Weight.IsInvalid, this);
-        LayerInput.Check(hidden, call, Gate.Weight);
+        LayerInput.Check(hidden, call, Gate.Weight, Options.Router);
 
         using var scope = NewDisposeScope();
         var (plan, statistics) = Route(hidden, call);
@@ -103,7 +103,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     public RoutingTensors Plan(Tensor hidden, RoutingCall? call = null)
     {
         ObjectDisposedException.ThrowIf(Gate.Weight.IsInvalid, this);
-        LayerInput.Check(hidden, call ?? RoutingCall.Plain, Gate.Weight);
+        LayerInput.Check(hidden, call ?? RoutingCall.Plain, Gate.Weight, Options.Router);
 
         using var scope = NewDisposeScope();
         return Route(hidden, call ?? RoutingCall.Plain).Plan.MoveToOuterDisposeScope();

@@ -26,7 +26,7 @@ public sealed class CompletionsTests : IDisposable
 
     [Theory]
     [InlineData("moesharp tr", "trace train")]
-    [InlineData("moesharp train --ba", "--balance --batch-size")]
+    [InlineData("moesharp train --ba", "--balance --balance-scope --balance-scores --batch-size")]
     [InlineData("moesharp train --balance ", "bias loss none")]
     [InlineData("moesharp completions z", "zsh")]
     public void Completions_InBash_OffersWhatMayComeNext(string line, string candidates)

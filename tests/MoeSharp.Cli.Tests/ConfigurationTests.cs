@@ -64,11 +64,23 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void Train_Trace_ReachesFreshAndResumedRuns()
+    {
+        File.WriteAllText(_folder.File(RunFile.FileName), ARun().ToJson());
+
+        Assert.Equal("run.trace", Started("--trace", "run.trace").Run.Trace);
+        Assert.Equal("rest.trace", Resumed("--trace", "rest.trace").Run.Trace);
+        Assert.Null(Started().Run.Trace);
+    }
+
+    [Fact]
     public void Settings_EveryPropertyOfTheOptions_HasExactlyOneOption()
     {
         var changed = TrainingSettings.Create().Select(setting => Assert.Single(ChangedBy(setting))).Order(StringComparer.Ordinal);
 
-        var properties = Properties(typeof(TrainingOptions)).Where(name => name != "Model").Concat(Properties(typeof(ModelShape)).Select(name => $"Model.{name}"));
+        var properties = Properties(typeof(TrainingOptions)).Where(name => name is not ("Model" or "Router"))
+            .Concat(Properties(typeof(ModelShape)).Select(name => $"Model.{name}"))
+            .Concat(Properties(typeof(RoutingShape)).Select(name => $"Router.{name}"));
         Assert.Equal(properties.Order(StringComparer.Ordinal), changed);
     }
 
@@ -153,7 +165,9 @@ public sealed class ConfigurationTests : IDisposable
     };
 
     private static IEnumerable<string> Differences(TrainingOptions before, TrainingOptions after) =>
-        Differences(typeof(TrainingOptions), before, after).Where(name => name != "Model").Concat(Differences(typeof(ModelShape), before.Model, after.Model).Select(name => $"Model.{name}"));
+        Differences(typeof(TrainingOptions), before, after).Where(name => name is not ("Model" or "Router"))
+            .Concat(Differences(typeof(ModelShape), before.Model, after.Model).Select(name => $"Model.{name}"))
+            .Concat(Differences(typeof(RoutingShape), before.Router, after.Router).Select(name => $"Router.{name}"));
 
     private static IEnumerable<string> Differences(Type type, object before, object after) =>
         type.GetProperties().Where(property => !AreEqual(property.GetValue(before), property.GetValue(after))).Select(property => property.Name);

@@ -9,6 +9,7 @@ public sealed class GenerateCommandTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly List<(string Folder, string Prompt, SamplingOptions Options)> _calls = [];
     private readonly List<int> _threads = [];
+    private readonly List<string> _traces = [];
 
     [Fact]
     public void Generate_Prompt_IsEchoedAndContinued()
@@ -56,6 +57,41 @@ public sealed class GenerateCommandTests : IDisposable
     }
 
     [Fact]
+    public void Generate_Trace_ReachesTheGenerator()
+    {
+        Run("", "--prompt", "x", "--trace", _folder.File("text.trace"));
+
+        Assert.Equal([_folder.File("text.trace")], _traces);
+    }
+
+    [Fact]
+    public void Generate_TraceThatExists_IsReplacedOnlyWithForce()
+    {
+        string trace = _folder.File("text.trace");
+        File.WriteAllText(trace, "mine");
+
+        var refused = Run("", "--prompt", "x", "--trace", trace);
+        var forced = Run("", "--prompt", "x", "--trace", trace, "--force");
+
+        Assert.Equal((ExitCode.Failure, $"The trace {trace} exists. Replace it with --force, or give another file with --trace.\n"), (refused.ExitCode, refused.Error));
+        Assert.Equal(ExitCode.Success, forced.ExitCode);
+        Assert.Equal([trace], _traces);
+    }
+
+    [Fact]
+    public void Generate_Traced_LeavesATraceOfTheModelThatCanBeRead()
+    {
+        string model = Fixtures.Path("trained-tiny"), trace = _folder.File("text.trace");
+
+        var tool = CapturedTool.Run("generate", model, "--prompt", "The", "--max-new-tokens", "3", "--trace", trace);
+
+        Assert.Equal(ExitCode.Success, tool.ExitCode);
+        using var reader = RoutingTraceReader.Open(trace);
+        Assert.Equal($"generate {model}", reader.Header.Source);
+        Assert.Equal(3 * reader.Header.Layers.Count, reader.ReadEntries().Count());
+    }
+
+    [Fact]
     public void Generate_FolderThatDoesNotExist_Fails()
     {
         var tool = CapturedTool.Run("generate", "nowhere", "--prompt", "x");
@@ -70,8 +106,9 @@ public sealed class GenerateCommandTests : IDisposable
     {
         var engine = new Engine
         {
-            Generate = (folder, prompt, sampling, _) =>
+            Generate = (folder, prompt, sampling, trace, _) =>
             {
+                if (trace is not null) _traces.Add(trace);
                 _calls.Add((folder, prompt, sampling));
                 return [new(1, " quick", -0.1), new(2, " fo", -0.2), new(-1, "x", 0)];
             },

@@ -48,6 +48,35 @@ public sealed class InterruptedTrainingTests : IDisposable
     }
 
     [Fact]
+    public void Train_TracedAndInterrupted_KeepsAWholeTraceOfItsSteps()
+    {
+        string run = _folder.File("run"), trace = _folder.File("run.trace");
+        using var tool = new ToolProcess([.. Start(run, steps: 100_000), "--trace", trace]);
+        WaitForSteps(tool, run, 2);
+
+        tool.Signal();
+        Assert.Equal(130, tool.Finish().ExitCode);
+
+        using var reader = RoutingTraceReader.Open(trace);
+        Assert.True(reader.IsComplete);
+        Assert.Equal(Enumerable.Range(1, Lines(run)).Select(step => (long)step), reader.ReadEntries().Select(entry => entry.Step).Distinct());
+    }
+
+    [Fact]
+    public void Train_TracedAndKilled_LeavesItsStepsAside()
+    {
+        string run = _folder.File("run"), trace = _folder.File("run.trace");
+        using var tool = new ToolProcess([.. Start(run, steps: 100_000), "--trace", trace]);
+        WaitForSteps(tool, run, 2);
+
+        tool.KillNow();
+
+        using var reader = RoutingTraceReader.Open(trace + RoutingTraceWriter.PartialSuffix, allowPartial: true);
+        Assert.False(File.Exists(trace));
+        Assert.True(reader.ReadEntries().Select(entry => entry.Step).Distinct().Count() >= Lines(run));
+    }
+
+    [Fact]
     public void Train_InterruptedTwice_StopsAtOnceAndCanStillBeResumed()
     {
         string run = _folder.File("run");
@@ -98,5 +127,21 @@ public sealed class InterruptedTrainingTests : IDisposable
         }
     }
 
-    private static int Lines(string run) => File.Exists(Path.Combine(run, "metrics.jsonl")) ? File.ReadAllText(Path.Combine(run, "metrics.jsonl")).Count(character => character == '\n') : 0;
+    private static int Lines(string run)
+    {
+        string metrics = Path.Combine(run, "metrics.jsonl");
+        if (!File.Exists(metrics)) return 0;
+
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return File.ReadAllText(metrics).Count(character => character == '\n');
+            }
+            catch (IOException) when (attempt < 500)
+            {
+                Thread.Sleep(2);        // a run that resumes holds the file for itself while it writes it anew
+            }
+        }
+    }
 }

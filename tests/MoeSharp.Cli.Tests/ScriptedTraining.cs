@@ -63,7 +63,7 @@ internal static class ScriptedTraining
             WriteMetrics(run.Output, Steps(steps));
             return Summary(steps);
         },
-        Generate = (_, _, _, _) => [new(1, " quick", -0.1), new(2, " fox", -0.2)],
+        Generate = (_, _, _, _, _) => [new(1, " quick", -0.1), new(2, " fox", -0.2)],
     };
 
     public static void WriteMetrics(string folder, IEnumerable<StepCompleted> steps) =>

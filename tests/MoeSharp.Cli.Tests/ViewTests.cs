@@ -109,7 +109,7 @@ public sealed partial class ViewTests : IDisposable
 
         var events = tool.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
         Assert.All(events, item => Assert.Equal(1, item.GetProperty("version").GetInt32()));
-        const string Step = "version event step tokens loss load_balance_loss z_loss grad_norm learning_rate tokens_per_second expert_load router_entropy";
+        const string Step = "version event step tokens loss load_balance_loss z_loss grad_norm learning_rate tokens_per_second expert_load router_entropy routing";
         Assert.Equal(
             [
                 "preparing: version event activity share",
@@ -148,6 +148,28 @@ public sealed partial class ViewTests : IDisposable
         }
 
         Assert.DoesNotContain("layer 2", picture, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Views_StepsThatDropChoices_ShowTheirShareAndOthersDoNot()
+    {
+        using var output = new StringWriter();
+        var (plain, progress) = (new PlainTrainingView(output, TextWriter.Null, _clock), new TrainingProgress(_clock));
+        var step = ScriptedTraining.Steps(1).Single();
+        var dropping = step with { Routing = [new(1, 1.5, 0.2, 0, DroppedShare: 0.25, 0.6), new(1, 1.2, 0.1, 0, DroppedShare: 0.1, 0.6)] };
+        using var terminal = new TestConsole().Width(100).Height(40);
+        foreach (var view in (IProgress<TrainingEvent>[])[plain, new Progress(progress)])
+        {
+            view.Report(ScriptedTraining.Started(1));
+            view.Report(dropping);
+        }
+
+        terminal.Write(new TrainingDashboard(progress).Draw(100));
+        progress.Add(step);
+
+        Assert.Equal(0, progress.DroppedShare);
+        Assert.Contains("  dropped 17.5 %", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("dropped       17.5 % of choices found their expert full", terminal.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -209,6 +231,11 @@ public sealed partial class ViewTests : IDisposable
 
     [GeneratedRegex(@"\e\[[0-9;]*\b(3[0-8]|9[0-7])[0-9;]*m")]
     private static partial Regex Colour();
+
+    private sealed class Progress(TrainingProgress progress) : IProgress<TrainingEvent>
+    {
+        public void Report(TrainingEvent value) => progress.Add(value);
+    }
 
     /// <summary>A clock that moves when told.</summary>
     private sealed class Clock : TimeProvider

@@ -10,7 +10,7 @@ public sealed class WrongUsageTests : IDisposable
     private static readonly Engine Idle = new()
     {
         Train = (_, _, _, _) => throw new InvalidOperationException("A wrong call started the training."),
-        Generate = (_, _, _, _) => throw new InvalidOperationException("A wrong call started the generation."),
+        Generate = (_, _, _, _, _) => throw new InvalidOperationException("A wrong call started the generation."),
     };
 
     [Theory]
@@ -89,7 +89,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("--tokenizer other", "--tokenizer")]
     [InlineData("--preset tiny --json --threads 2 --verbose", "--preset")]
     public void Train_ResumeWithOptionsOfItsOwn_NamesThoseToLeaveOut(string options, string named) =>
-        AssertRefused($"--resume continues a run with its own options; leave out {named} (only --threads, --json, --quiet and --verbose go with it).", ["train", "--resume", "run", .. Words(options)]);
+        AssertRefused($"--resume continues a run with its own options; leave out {named} (only --trace, --threads, --json, --quiet and --verbose go with it).", ["train", "--resume", "run", .. Words(options)]);
 
     [Fact]
     public void Train_ResumeWithAnyHyperParameter_IsRefused()
@@ -98,7 +98,7 @@ public sealed class WrongUsageTests : IDisposable
         {
             var value = option.HelpName == "X" ? "0.5" : option.HelpName == "[true|false]" ? "true" : option.HelpName!.Split('|')[0].Replace('N', '1');
 
-            AssertRefused($"--resume continues a run with its own options; leave out {option.Name} (only --threads, --json, --quiet and --verbose go with it).", "train", "--resume", "run", option.Name, value);
+            AssertRefused($"--resume continues a run with its own options; leave out {option.Name} (only --trace, --threads, --json, --quiet and --verbose go with it).", "train", "--resume", "run", option.Name, value);
         }
     }
 

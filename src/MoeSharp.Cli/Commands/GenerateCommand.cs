@@ -16,6 +16,8 @@ internal sealed class GenerateCommand
     private readonly ToolOption<double> _topP = ToolOption.Of("--top-p", "X", ValueKind.NumberIn(double.Epsilon, 1, "a number above 0 and up to 1"), "choose among the likeliest tokens that together have this probability", "1");
     private readonly ToolOption<int> _seed = ToolOption.Of("--seed", "N", ValueKind.WholeNumber, "decides the random choices; the same seed gives the same text", "0");
     private readonly ToolOption<bool> _noCache = ToolOption.Flag("--no-cache", "compute every token from the whole text: slow, the reference for the cache");
+    private readonly ToolOption<string> _trace = ToolOption.Of("--trace", "FILE", ValueKind.Text, "record which tokens went to which experts, for 'moesharp trace'");
+    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --trace holds");
     private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with", "all cores");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print one JSON object with prompt, text, token ids and tokens per second");
     private readonly Surroundings _surroundings;
@@ -43,7 +45,7 @@ internal sealed class GenerateCommand
         command.Add(_folder);
         command.Add("Text", _prompt, _maxNewTokens);
         command.Add("Sampling", _temperature, _topK, _topP, _seed);
-        command.Add("Computing and output", _noCache, _threads, _json);
+        command.Add("Computing and output", _noCache, _threads, _trace, _force, _json);
         command.Does(Run);
         return command;
     }
@@ -55,10 +57,12 @@ internal sealed class GenerateCommand
 
         var prompt = parsed.GetRequiredValue(_prompt);
         if (prompt == "-") prompt = _surroundings.Input.ReadToEnd();
+        var trace = parsed.GetValue(_trace);
+        if (trace is not null) RoutingTraceFile.Check(trace, parsed.GetValue(_force), "Replace it with --force, or give another file with --trace.");
         if (parsed.TryGet(_threads, out var threads)) _surroundings.Engine.UseThreads(threads);
 
         using var signals = new StopSignals(() => { });
-        var tokens = _surroundings.Engine.Generate(folder, prompt, Sampling(parsed), signals.Token);
+        var tokens = _surroundings.Engine.Generate(folder, prompt, Sampling(parsed), trace, signals.Token);
         if (parsed.GetValue(_json)) WriteJson(prompt, tokens);
         else Stream(prompt, tokens);
 

@@ -11,8 +11,9 @@ internal sealed class TrainCommand
     private readonly ToolOption<string[]> _data = ToolOption.Paths("--data", "text to train on: files, folders or globs of text, Markdown, source, JSON lines, gzip", "the .NET SDK's documentation");
     private readonly ToolOption<string> _tokenizer = ToolOption.Of("--tokenizer", "FILE", ValueKind.Text, "tokenizer.json to use", "one is trained on the text");
     private readonly ToolOption<string> _out = ToolOption.Of("--out", "DIR", ValueKind.Text, "folder for the model and the records of the run", "runs/PRESET, or the next free runs/PRESET-N");
-    private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder with its own options and data; of the other options only --threads, --json, --quiet and --verbose may be given");
-    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --out holds");
+    private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder with its own options and data; of the other options only --trace, --threads, --json, --quiet and --verbose may be given");
+    private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --out and --trace hold");
+    private readonly ToolOption<string> _trace = ToolOption.Of("--trace", "FILE", ValueKind.Text, "record which tokens went to which experts in every step, for 'moesharp trace'");
     private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; resuming to the same bits needs the same number", "all cores; with --resume, the run's own");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print events, one JSON object a line");
     private readonly ToolOption<bool> _quiet = ToolOption.Flag("--quiet", "print only what the run achieved");
@@ -40,7 +41,7 @@ internal sealed class TrainCommand
                 "moesharp train --resume my-model",
             ],
         };
-        command.Add("Run", _preset, _config, _data, _tokenizer, _out, _resume, _force, _threads, _json, _quiet, _listPresets);
+        command.Add("Run", _preset, _config, _data, _tokenizer, _out, _resume, _force, _trace, _threads, _json, _quiet, _listPresets);
         foreach (var group in _settings.GroupBy(setting => setting.Group)) command.Add(group.Key, [.. group.Select(setting => setting.Option)]);
         command.Does(Run);
         return command;
@@ -63,12 +64,12 @@ internal sealed class TrainCommand
     {
         if (!parsed.TryGet(_resume, out var folder)) return null;
 
-        Option[] welcome = [_resume, _threads, _json, _quiet];
+        Option[] welcome = [_resume, _trace, _threads, _json, _quiet];
         var refused = parsed.CommandResult.Command.Options.Except(welcome)
             .Where(option => parsed.GetResult(option) is { Implicit: false })
             .Select(option => option.Name)
             .ToArray();
-        if (refused.Length > 0) throw new UsageException($"--resume continues a run with its own options; leave out {string.Join(", ", refused)} (only --threads, --json, --quiet and --verbose go with it).");
+        if (refused.Length > 0) throw new UsageException($"--resume continues a run with its own options; leave out {string.Join(", ", refused)} (only --trace, --threads, --json, --quiet and --verbose go with it).");
 
         return RunFile.Read(folder!); // an option that was given has a value
     }
@@ -91,6 +92,7 @@ internal sealed class TrainCommand
         Tokenizer = parsed.GetValue(_tokenizer) ?? resumed?.Tokenizer,
         Resume = resumed is not null,
         Force = parsed.GetValue(_force),
+        Trace = parsed.GetValue(_trace),
         Threads = parsed.TryGet(_threads, out var threads) ? threads : resumed?.Threads,
     };
 

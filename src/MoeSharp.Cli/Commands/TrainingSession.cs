@@ -40,7 +40,7 @@ internal sealed class TrainingSession(Surroundings surroundings, TrainingOptions
     }
 
     private string Sample(CancellationToken stop) =>
-        string.Concat(surroundings.Engine.Generate(run.Output, SamplePrompt, new() { MaxNewTokens = SampleTokens, Seed = options.Seed }, stop).Select(token => token.Text));
+        string.Concat(surroundings.Engine.Generate(run.Output, SamplePrompt, new() { MaxNewTokens = SampleTokens, Seed = options.Seed }, null, stop).Select(token => token.Text));
 
     private string[] Files() =>
     [

@@ -79,8 +79,9 @@ internal sealed class HelpPage(int width) : SynchronousCommandLineAction
         foreach (var (label, text) in lines)
         {
             var wrapped = Wrap(text, width - column);
-            output.WriteLine($"  {label}".PadRight(column) + wrapped[0]);
-            foreach (var line in wrapped.Skip(1)) output.WriteLine(new string(' ', column) + line);
+            var fits = label.Length + 4 <= column; // else the text begins below
+            output.WriteLine(fits ? $"  {label}".PadRight(column) + wrapped[0] : $"  {label}");
+            foreach (var line in wrapped.Skip(fits ? 1 : 0)) output.WriteLine(new string(' ', column) + line);
         }
     }
 

@@ -54,6 +54,7 @@ internal sealed class PlainTrainingView(TextWriter output, TextWriter messages, 
         var (least, most) = _progress.LoadRange();
         var line = Quantity.Text($"step {step.Step.ToString().PadLeft($"{steps}".Length)}/{steps}  loss {step.Loss:0.000}  {step.TokensPerSecond:#,0} tokens/s  expert load {least:0.0}-{most:0.0}");
         if (_progress.DeadExperts > 0) line += $"  dead experts {_progress.DeadExperts}";
+        if (_progress.DroppedShare > 0) line += Quantity.Text($"  dropped {_progress.DroppedShare:0.0 %}");
         if (step.HeldOutBitsPerByte is { } bits) line += Quantity.Text($"  held-out {bits:0.000} bits/byte");
         if (_progress.Remaining is { TotalSeconds: >= 1 } remaining) line += $"  {Quantity.Duration(remaining)} left";
 

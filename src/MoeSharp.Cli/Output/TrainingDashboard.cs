@@ -44,6 +44,7 @@ internal sealed class TrainingDashboard(TrainingProgress progress)
         yield return Row("memory", Quantity.Bytes(Environment.WorkingSet));
         yield return Row("gradients", Quantity.Text($"norm {step.GradNorm:0.00} [grey]·[/] learning rate {step.LearningRate:0.00e+0}"));
         yield return Row("dead experts", progress.DeadExperts == 0 ? "none" : $"[red]{progress.DeadExperts}[/]");
+        if (progress.DroppedShare > 0) yield return Row("dropped", Quantity.Text($"{progress.DroppedShare:0.0 %} [grey]of choices found their expert full[/]"));
         yield return "";
         yield return "[grey]Load of each expert; a bar of half height is even[/]";
         for (var layer = 0; layer < Math.Min(step.ExpertLoad.Length, MostLayers); layer++) yield return Row($"layer {layer}", LoadBars(step.ExpertLoad[layer], width - 30));

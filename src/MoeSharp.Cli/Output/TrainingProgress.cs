@@ -33,6 +33,9 @@ internal sealed class TrainingProgress(TimeProvider time)
 
     public int DeadExperts => Step?.ExpertLoad.Sum(layer => layer.Count(share => share == 0)) ?? 0;
 
+    /// <summary>The mean over layers of the share of choices that found their expert full.</summary>
+    public double DroppedShare => Step?.Routing.Select(layer => layer.DroppedShare).DefaultIfEmpty(0).Average() ?? 0;
+
     public void Add(TrainingEvent value)
     {
         switch (value)

@@ -49,6 +49,33 @@ public sealed class RoutingTraceEntry
     /// <param name="slot">0 to <see cref="Width"/> - 1.</param>
     public bool IsDropped(int token, int slot) => !Dropped.IsEmpty && Dropped.Span[token * Width + slot];
 
+    /// <summary>The entry of a routing plan, whose experts and weights it shares. Free slots, as those of padding, have <see cref="None"/>.</summary>
+    /// <param name="step">The step or position, 0 or more.</param>
+    /// <param name="layer">The layer, one of those in the header.</param>
+    /// <param name="plan">What the router decided.</param>
+    /// <param name="sequences">The sequences of the call.</param>
+    /// <param name="sequenceLength">The tokens of each.</param>
+    /// <exception cref="ArgumentException">The plan has another number of tokens.</exception>
+    public static RoutingTraceEntry Of(long step, int layer, RoutingPlan plan, int sequences, int sequenceLength)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        if ((long)sequences * sequenceLength != plan.TokenCount)
+            throw new ArgumentException($"The plan has {plan.TokenCount} tokens; expected {sequences} sequences of {sequenceLength}. Give the shape of the call that was routed.", nameof(plan));
+
+        bool hasSlots = plan.Width > 0; // where experts choose, no token may have one
+        return new()
+        {
+            Step = step,
+            Layer = layer,
+            Sequences = sequences,
+            SequenceLength = sequenceLength,
+            Width = Math.Max(plan.Width, 1),
+            Experts = hasSlots ? plan.Experts : Enumerable.Repeat(None, plan.TokenCount).ToArray(),
+            Weights = hasSlots ? plan.Weights : new float[plan.TokenCount],
+            Dropped = DroppedOf(plan),
+        };
+    }
+
     /// <summary>What keeps the entry out of a trace; null when nothing does.</summary>
     internal string? FindFault(int expertCount)
     {
@@ -64,5 +91,14 @@ public sealed class RoutingTraceEntry
 
         int index = Experts.Span.IndexOfAnyExceptInRange(None, expertCount - 1);
         return index < 0 ? null : $"Token {index / Width} has expert {Experts.Span[index]}; expected -1..{expertCount - 1}, because layer {Layer} has {expertCount} experts.";
+    }
+
+    private static bool[] DroppedOf(RoutingPlan plan)
+    {
+        if (plan.Slots is null) return [];
+
+        bool[] dropped = new bool[plan.Experts.Length];
+        for (int pair = 0; pair < dropped.Length; pair++) dropped[pair] = plan.Experts[pair] >= 0 && !plan.IsKept(pair);
+        return dropped.Contains(true) ? dropped : [];
     }
 }

@@ -55,35 +55,46 @@ public sealed class RoutingTraceReader : IDisposable
 
     /// <summary>The entries in the order of the file, each read when it is asked for. May be called again.</summary>
     /// <exception cref="MoeException">While enumerating: a record is damaged or cut off; the message says which. Those before it were returned.</exception>
-    public IEnumerable<RoutingTraceEntry> ReadEntries()
+    public IEnumerable<RoutingTraceEntry> ReadEntries() => ReadPlaces().Select(found => found.Entry);
+
+    /// <summary>The entries with their places, to read them again by <see cref="ReadEntry"/>.</summary>
+    internal IEnumerable<(RoutingTracePlace Place, RoutingTraceEntry Entry)> ReadPlaces()
     {
         byte[] buffer = [];
-        long at = _start;
-        for (long record = 0; ; record++)
+        var place = new RoutingTracePlace(0, _start);
+        while (FindRecord(place.Record, place.At) is { } found) // none where it was cut off, and is allowed to be
         {
-            if (FindRecord(record, at) is not { } found) yield break; // cut off, and allowed to be
-
             if (buffer.Length < found.Length) buffer = new byte[found.Length];
-            var bytes = buffer.AsMemory(0, found.Length);
-            Fill(bytes.Span, at);
-            if (!RoutingTraceFormat.IsSealed(bytes.Span)) throw Fault(record, at, "the checksum does not match: the file is damaged");
+            if (Decode(place, found, buffer.AsMemory(0, found.Length)) is not { } entry) yield break; // the end
 
-            var content = bytes[found.Prefix..^RoutingTraceFormat.ChecksumLength];
-            if (bytes.Span[0] == RoutingTraceFormat.EndKind)
-            {
-                CheckEnd(content.Span, record, at);
-                yield break;
-            }
-
-            if (!RoutingTraceRecord.TryDecode(content.Span, _layers, out var entry, out string fault)) throw Fault(record, at, fault);
-
-            yield return entry;
-            at += found.Length;
+            yield return (place, entry);
+            place = new(place.Record + 1, place.At + found.Length);
         }
     }
 
+    /// <summary>The entry at a place that <see cref="ReadPlaces"/> gave.</summary>
+    internal RoutingTraceEntry ReadEntry(RoutingTracePlace place) =>
+        FindRecord(place.Record, place.At) is { } found && Decode(place, found, new byte[found.Length]) is { } entry ? entry
+        : throw Fault("The file changed while it was read.");
+
     /// <summary>Closes the file.</summary>
     public void Dispose() => _handle.Dispose();
+
+    /// <summary>The entry of a record, after its checks; null for the end of the trace.</summary>
+    private RoutingTraceEntry? Decode(RoutingTracePlace place, (int Length, int Prefix) found, Memory<byte> bytes)
+    {
+        Fill(bytes.Span, place.At);
+        if (!RoutingTraceFormat.IsSealed(bytes.Span)) throw Fault(place.Record, place.At, "the checksum does not match: the file is damaged");
+
+        var content = bytes.Span[found.Prefix..^RoutingTraceFormat.ChecksumLength];
+        if (bytes.Span[0] == RoutingTraceFormat.EndKind)
+        {
+            CheckEnd(content, place.Record, place.At);
+            return null;
+        }
+
+        return RoutingTraceRecord.TryDecode(content, _layers, out var entry, out string fault) ? entry : throw Fault(place.Record, place.At, fault);
+    }
 
     private (RoutingTraceHeader Header, long Start) ReadHeader()
     {
@@ -205,3 +216,6 @@ public sealed class RoutingTraceReader : IDisposable
 
     private MoeException Fault(long record, long at, string reason) => new($"{FilePath}: record {record} (at byte {at}): {reason.TrimEnd('.')}.");
 }
+
+/// <summary>Where in a trace a record is: its number, from 0, and its first byte.</summary>
+internal readonly record struct RoutingTracePlace(long Record, long At);

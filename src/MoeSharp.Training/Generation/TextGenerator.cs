@@ -20,6 +20,15 @@ public sealed class TextGenerator
         _tokenizer = tokenizer;
     }
 
+    /// <summary>
+    /// Receives the routing of every forward pass; null (the default) for none. It stays the caller's; make it with
+    /// <see cref="DecoderModel.TraceHeader"/>. The step of an entry is the position of the token that the pass predicts.
+    /// </summary>
+    public RoutingTraceWriter? Trace { get; init; }
+
+    /// <summary>Hears the position, the inputs and the plans of every pass, instead of <see cref="Trace"/>.</summary>
+    internal Action<long, Tensor, IEnumerable<RoutingPlan>>? OnRouted { get; init; }
+
     /// <summary>Continues a text; ends at the model's end-of-text token, at <see cref="SamplingOptions.MaxNewTokens"/>, or at the model's longest sequence.</summary>
     /// <param name="prompt">The text; empty for one from nothing.</param>
     /// <param name="options">How to choose tokens.</param>
@@ -48,10 +57,11 @@ public sealed class TextGenerator
     {
         using var cache = useCache && count > 0 ? _model.CreateCache(tokens.Count + count) : null;
         var decoder = _tokenizer.CreateDecoder();
+        var onRouted = OnRouted ?? (Trace is null ? null : new RoutingRecorder(_model, Trace).Record);
 
         for (int i = 0; i < count && !cancellationToken.IsCancellationRequested; i++)
         {
-            var (id, probability) = sampler.Choose(NextLogits(_model, tokens, cache));
+            var (id, probability) = sampler.Choose(NextLogits(_model, tokens, cache, onRouted));
             if (id == _model.Options.EndOfTextId) break;
 
             tokens.Add(id);
@@ -62,13 +72,16 @@ public sealed class TextGenerator
     }
 
     /// <summary>The logits [V] of the token after <paramref name="tokens"/>; with a cache only what it does not hold is computed.</summary>
-    internal static float[] NextLogits(DecoderModel model, IReadOnlyList<long> tokens, KeyValueCache? cache)
+    internal static float[] NextLogits(
+        DecoderModel model, IReadOnlyList<long> tokens, KeyValueCache? cache, Action<long, Tensor, IEnumerable<RoutingPlan>>? onRouted = null)
     {
         using var scope = NewDisposeScope();
         using var ungraded = no_grad();
 
         long[] fresh = [.. tokens.Skip((int)(cache?.Length ?? 0))];
-        var hidden = model.forward(tensor(fresh, [1, fresh.Length]), mask: null, cache).Hidden;
+        var inputs = tensor(fresh, [1, fresh.Length]);
+        var (hidden, routing) = model.forward(inputs, mask: null, cache);
+        onRouted?.Invoke(tokens.Count, inputs, routing.Select(layer => layer.Plan));
         return model.Logits(hidden.select(1, -1)).data<float>().ToArray();
     }
 }

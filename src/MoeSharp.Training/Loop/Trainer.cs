@@ -35,6 +35,7 @@ public sealed class Trainer
         set_num_threads(threads);
         using var scope = NewDisposeScope();
 
+        if (_run.Trace is { } trace) CheckTrace(trace);
         var folder = _run.Resume ? RunFolder.Open(_run.Output) : RunFolder.Create(_run.Output, _run.Force);
         using var text = TrainingText.Prepare(_options, _run, progress, stop);
         if (!_run.Resume) folder.Begin(new RunFile { Options = _options, Data = _run.Data, Tokenizer = _run.Tokenizer, Threads = threads, Versions = ComponentVersions.All });
@@ -43,17 +44,32 @@ public sealed class Trainer
         model.Initialize(_options.Seed);
         using var optimizer = new AdamW(model.parameters(), new(_options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay));
 
-        using var session = new TrainingSession(_options, folder, text, model, optimizer, threads, progress);
-        return session.Run(stop);
+        using var recorded = _run.Trace is null ? null : RoutingTraceFile.Create(_run.Trace, model, TraceHeader(model));
+        using var session = new TrainingSession(_options, folder, text, model, optimizer, threads, progress) { Trace = recorded };
+        try
+        {
+            return session.Run(stop);
+        }
+        finally
+        {
+            recorded?.Complete();       // also of a run that was stopped or diverged: that is when it is looked at
+        }
     }
+
+    private void CheckTrace(string path) =>
+        RoutingTraceFile.Check(path, _run.Force, _run.Resume ? "A resumed run records its own steps: give another file with --trace." : "Replace it with --force, or give another file with --trace.");
+
+    private RoutingTraceHeader TraceHeader(DecoderModel model) =>
+        model.TraceHeader($"train {_run.Output}") with { Metadata = new Dictionary<string, string> { ["seed"] = $"{_options.Seed}" } };
 
     private DecoderOptions Architecture(ByteLevelTokenizer tokenizer)
     {
         var plain = _options.Model.ToDecoder(tokenizer.VocabularySize, _options.SequenceLength, tokenizer.EndOfTextId);
         int moeLayers = plain.Layers.OfType<MlpOptions.Sparse>().Count();
+        var routed = _options.Route(_options.Model.MoeLayer, tokenizer.VocabularySize, moeLayers);      // one for all layers: its lists are equal to themselves only
         return plain with
         {
-            Layers = [.. plain.Layers.Select(layer => layer is MlpOptions.Sparse sparse ? new MlpOptions.Sparse(_options.Route(sparse.Moe, tokenizer.VocabularySize, moeLayers)) : layer)],
+            Layers = [.. plain.Layers.Select(layer => layer is MlpOptions.Sparse ? new MlpOptions.Sparse(routed) : layer)],
             LoadBalanceCoefficient = _options.Balance == BalanceMode.Loss ? _options.LoadBalanceCoefficient : 0,
         };
     }

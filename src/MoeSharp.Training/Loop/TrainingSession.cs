@@ -44,6 +44,9 @@ internal sealed class TrainingSession : IDisposable
         _last = MetricsLog.Read(folder.Metrics).LastOrDefault();
     }
 
+    /// <summary>Where routing decisions are recorded; null for nowhere.</summary>
+    public RoutingTraceFile? Trace { get; init; }
+
     private long TokensPerStep => (long)_options.BatchSize * _options.SequenceLength * _options.Accumulation;
 
     public TrainingSummary Run(CancellationToken stop)
@@ -68,7 +71,7 @@ internal sealed class TrainingSession : IDisposable
     {
         long started = Stopwatch.GetTimestamp();
         double learningRate = _schedule.At(step);
-        var measures = Try(step, () => _step.Run(MicroBatches(step), _options.Accumulation, learningRate, (long)step * _options.Accumulation));
+        var measures = Try(step, () => _step.Run(MicroBatches(step), _options.Accumulation, learningRate, (long)step * _options.Accumulation, Recording(step)));
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
 
         bool isMeasured = _options.EvaluateEvery > 0 && ((step + 1) % _options.EvaluateEvery == 0 || step + 1 == _options.Steps);
@@ -111,6 +114,8 @@ internal sealed class TrainingSession : IDisposable
             throw new DivergedException($"Training diverged at step {step + 1}", $"The checkpoints up to step {step} stay as they are; try a lower learning rate or a longer warm-up", e);
         }
     }
+
+    private Action<Tensor, IEnumerable<RoutingPlan>>? Recording(int step) => Trace is { } trace ? (inputs, plans) => trace.Record(step + 1, inputs, plans) : null;
 
     private IEnumerable<(Tensor Inputs, Tensor Targets)> MicroBatches(int step)
     {

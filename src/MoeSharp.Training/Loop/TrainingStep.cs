@@ -26,20 +26,20 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
     /// <param name="count">The number of micro-batches: the gradient is of the mean of their losses.</param>
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="firstCall">How many micro-batches came before: decides, with the seed, what routers draw.</param>
+    /// <param name="onRouted">Hears the inputs of each micro-batch and how every MoE layer routed them.</param>
     /// <exception cref="DivergedException">A loss or gradient is not finite; the weights are as before the step.</exception>
-    public StepMeasures Run(IEnumerable<(Tensor Inputs, Tensor Targets)> microBatches, int count, double learningRate, long firstCall = 0)
+    public StepMeasures Run(
+        IEnumerable<(Tensor Inputs, Tensor Targets)> microBatches, int count, double learningRate, long firstCall = 0, Action<Tensor, IEnumerable<RoutingPlan>>? onRouted = null)
     {
         using var scope = NewDisposeScope();
 
         var sums = new Sums();
-        try
+        var stepLoads = count > 1 && HasGlobalLoss ? Finite(() => CountLoads(microBatches, firstCall)) : null;
+        foreach (var (i, (inputs, targets)) in microBatches.Index())
         {
-            var stepLoads = count > 1 && HasGlobalLoss ? CountLoads(microBatches, firstCall) : null;
-            foreach (var (i, (inputs, targets)) in microBatches.Index()) sums.Add(Accumulate(inputs, targets, count, Calls(firstCall + i, stepLoads)), count);
-        }
-        catch (MoeException e)      // a router refuses logits that are not numbers
-        {
-            throw DivergedException.Find(model, e.Message);
+            var batch = Finite(() => Accumulate(inputs, targets, count, Calls(firstCall + i, stepLoads)));
+            sums.Add(batch, count);
+            onRouted?.Invoke(inputs, batch.Plans);
         }
 
         double norm = optimizer.ClipGradients(options.ClipNorm);
@@ -49,6 +49,18 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         foreach (var (layer, load) in _moeLayers.Zip(sums.Routing)) layer.UpdateBalance(load);
 
         return sums.ToMeasures(norm);
+    }
+
+    private T Finite<T>(Func<T> pass)
+    {
+        try
+        {
+            return pass();
+        }
+        catch (MoeException e)      // a router refuses logits that are not numbers
+        {
+            throw DivergedException.Find(model, e.Message);
+        }
     }
 
     /// <summary>The mean loss of the next token over the targets that count, in nats.</summary>
@@ -82,7 +94,7 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         if (routing.Count == 0)
         {
             GuardedBackward.Run(loss / count);
-            return new MicroBatch(loss.item<float>(), 0, 0, []);
+            return new MicroBatch(loss.item<float>(), 0, 0, [], []);
         }
 
         var z = BalanceLoss.ZLoss(routing);
@@ -96,13 +108,13 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         }
 
         GuardedBackward.Run(total);
-        return new MicroBatch(loss.item<float>(), BalanceOf(routing), z.item<float>(), [.. routing.Select(layer => layer.Load)]);
+        return new MicroBatch(loss.item<float>(), BalanceOf(routing), z.item<float>(), [.. routing.Select(layer => layer.Load)], [.. routing.Select(layer => layer.Plan)]);
     }
 
     private double BalanceOf(IReadOnlyList<RoutingStatistics> routing) =>
         options.PooledLosses.Count > 0 ? BalanceLoss.LoadBalance(routing).item<float>() : routing.Average(layer => layer.LoadBalanceLoss.item<float>());
 
-    private sealed record MicroBatch(double Loss, double Balance, double Z, RoutingLoad[] Routing);
+    private sealed record MicroBatch(double Loss, double Balance, double Z, RoutingLoad[] Routing, RoutingPlan[] Plans);
 
     private sealed class Sums
     {

@@ -50,10 +50,17 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
 
     internal IEnumerable<DecoderLayer> Layers => _layers.Cast<DecoderLayer>();
 
+    internal IEnumerable<int> MoeLayerIndices => Layers.Index().Where(layer => layer.Item.Moe is not null).Select(layer => layer.Index);
+
     internal IEnumerable<RoutedMoE> MoeLayers => Layers.Select(layer => layer.Moe).OfType<RoutedMoE>();
 
     /// <summary>An empty cache for generating up to <paramref name="capacity"/> tokens in all.</summary>
     public KeyValueCache CreateCache(long capacity) => new(Options.Layers.Count, capacity);
+
+    /// <summary>The header of a routing trace of this model: its MoE layers.</summary>
+    /// <param name="source">Where the decisions come from, for people.</param>
+    public RoutingTraceHeader TraceHeader(string source) =>
+        new(source, [.. MoeLayerIndices.Zip(MoeLayers, (index, moe) => new RoutingTraceLayer(index, moe.Options.Router.ExpertCount, moe.Options.Router.TopK))]);
 
     /// <summary>Draws every matrix from a normal distribution and sets norms to one and biases to zero; equal seeds give equal bits.</summary>
     public void Initialize(int seed)
@@ -76,12 +83,14 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
     /// <param name="tokens">Ids [B, S], int64; after what <paramref name="cache"/> holds.</param>
     /// <param name="mask">1 for tokens and 0 for padding [B, S]; null when there is no padding. Not with a cache.</param>
     /// <param name="cache">The past; null for whole sequences.</param>
-    /// <param name="routing">What the routing of each MoE layer gets, first to last; masks and token ids are added. Null for nothing.</param>
+    /// <param name="routing">What the routing of each MoE layer gets, first to last; masks and token ids are added. Null for nothing; <see cref="RoutingReplay.Calls"/> to route as a trace says.</param>
     /// <returns>Hidden states [B, S, D] after the final norm, and the statistics of each MoE layer. They belong to the caller's dispose scope.</returns>
     /// <exception cref="ArgumentException">A token outside the vocabulary, a mask of another shape, or a mask together with a cache.</exception>
+    /// <exception cref="MoeException">The routing of a token is not a number, or <paramref name="routing"/> replays a trace of another model or of other tokens.</exception>
     public DecoderOutput forward(Tensor tokens, Tensor? mask, KeyValueCache? cache = null, IReadOnlyList<RoutingCall>? routing = null)
     {
         CheckInput(tokens, mask, cache);
+        if (routing is not null) ReplayedCall.CheckLayers(routing, [.. MoeLayerIndices]);
         using var scope = NewDisposeScope();
 
         long past = cache?.Length ?? 0, count = tokens.size(1);

@@ -18,7 +18,7 @@ public sealed record RoutingCall
 
     /// <summary>
     /// Experts int64 [.., K'] that are taken instead of a selection, -1 for none: a plan made elsewhere, or a replayed trace. Weights are
-    /// computed from the logits, with gradient. Needed with <see cref="Selection.Forced"/>.
+    /// computed from the logits, with gradient. <see cref="RoutingReplay"/> takes them from a trace. Needed with <see cref="Selection.Forced"/>.
     /// </summary>
     public Tensor? Experts { get; init; }
 
@@ -30,6 +30,13 @@ public sealed record RoutingCall
     /// global one, and the shares of all micro-batches and ranks add up to it. Null when this call is the whole step.
     /// </summary>
     public RoutingLoad? StepLoad { get; init; }
+
+    /// <summary>The trace that <see cref="Experts"/> come from; null for none.</summary>
+    internal ReplayedCall? Replayed
+    {
+        get => ReferenceEquals(field?.Experts, Experts) ? field : null;     // not when they were replaced since
+        init;
+    }
 
     /// <summary>SparseMixer's draws, for a reference's numbers.</summary>
     internal SparseMixerDraws? Draws { get; init; }

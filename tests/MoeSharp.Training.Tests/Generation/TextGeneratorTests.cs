@@ -62,6 +62,27 @@ public sealed class TextGeneratorTests
         Assert.InRange(count, 3, 4);      // what is left of a character may follow
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Generate_Traced_RecordsEachPassAtThePositionOfItsToken(bool useCache)
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Model();
+        using (var trace = new RoutingTraceWriter(folder.File("text.trace"), model.TraceHeader("test")))
+        {
+            Assert.Equal(4, new TextGenerator(model, Tokenizer) { Trace = trace }.Generate("!!", new() { Temperature = 1, MaxNewTokens = 4, UseCache = useCache }).Count(token => token.Id >= 0));
+            trace.Complete();
+        }
+
+        using var reader = RoutingTraceReader.Open(folder.File("text.trace"));
+        var entries = reader.ReadEntries().ToArray();
+        int start = 1 + Tokenizer.Encode("!!").Length;      // texts begin with the end of one
+        Assert.Equal([new(0, 4, 2), new(1, 4, 2)], reader.Header.Layers);
+        Assert.Equal(from pass in Enumerable.Range(0, 4) from layer in (int[])[0, 1] select ((long)start + pass, layer), entries.Select(entry => (entry.Step, entry.Layer)));
+        Assert.Equal(Enumerable.Range(0, 4).Select(pass => pass > 0 && useCache ? 1 : start + pass), entries.Where(entry => entry.Layer == 0).Select(entry => entry.Tokens));
+    }
+
     [Fact]
     public void Generator_ATokenizerThatIsTooLarge_IsRefused()
     {
