@@ -32,7 +32,7 @@ public sealed class DispatchTests
         var (dispatch, combine) = DispatchMasks.Of(plan, sample.Sequences);
 
         long scopes = sample.Options.Dispatch.Capacity!.Scope == CapacityScope.Batch ? 1 : sample.Sequences;
-        Assert.True(dispatch.view(scopes, -1, plan.Counts.Count, plan.Plan.SlotsPerExpert).sum(1L).le(1).all().item<bool>(), "a slot holds at most one token");
+        Assert.True(dispatch.view(scopes, sample.Tokens / scopes, plan.Counts.Count, plan.Plan.SlotsPerExpert).sum(1L).le(1).all().item<bool>(), "a slot holds at most one token");
         var (weights, isChosen) = plan.Dense();
         TensorAssert.Same(isChosen, dispatch.sum(-1).flatten(0, 1), "dispatch");
         TensorAssert.Same(weights, combine.sum(-1).flatten(0, 1), "combine");
