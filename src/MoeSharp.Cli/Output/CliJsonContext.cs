@@ -24,6 +24,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(TrainingStopped))]
 [JsonSerializable(typeof(GeneratedText))]
 [JsonSerializable(typeof(VerifyResults))]
+[JsonSerializable(typeof(ExportedCase))]
 [JsonSerializable(typeof(TokenIds))]
 [JsonSerializable(typeof(DecodedText))]
 [JsonSerializable(typeof(TrainedTokenizer))]

@@ -44,7 +44,7 @@ internal sealed record CaseInputs
                 RouterInput = Optional("input.router_x"),
                 TokenMask = Optional("input.mask")?.to(ScalarType.Bool),
                 TokenIds = select is Selection.TokenTable ? Optional("input.token_ids") : null,
-                Experts = select is Selection.Forced ? Optional("input.experts") : null,
+                Experts = Optional("input.experts"),
                 Draws = select is Selection.SparseMixer && about.IsTraining ? ReadDraws(comparison) : null,
                 Step = about.Step,
             },

@@ -14,9 +14,6 @@ internal sealed class CaseResults(MoeOptions options, bool isTraining, CaseSubje
     /// <summary>B and S.</summary>
     public required long[] Leading { get; init; }
 
-    /// <summary>Whether experts were drawn: then only what does not depend on them can be compared.</summary>
-    public bool IsDrawn => options.Router.Select is Selection.Random;
-
     private IReadOnlyList<RoutingStatistics> Statistics => [.. Routing.Select(layer => layer.Statistics)];
 
     /// <summary>The float outputs by their names in a case; of several layers only the losses, which they share.</summary>

@@ -17,7 +17,7 @@ internal static class LayerCaseTensors
         if ((Int128)B * S > int.MaxValue) throw new CheckpointException(file.Path, $"Tensor '{main.Name}' has {B} sequences of {S} tokens; expected fewer than 2^31 tokens.");
 
         CaseTensor[] inputs = [.. Inputs(file, about, B, S), .. Parameters(about.Options, about.IsRouter, readsLogits: main.Name != "input.x")];
-        CaseTensor[] known = [.. inputs, .. Outputs(about, B, S), .. Gradients(file, inputs)];
+        CaseTensor[] known = [.. inputs, .. Outputs(file, about, B, S), .. Gradients(file, inputs)];
         var faults = new List<string>();
         foreach (var tensor in known) tensor.Check(file, faults);
 
@@ -98,10 +98,10 @@ internal static class LayerCaseTensors
         }
     }
 
-    private static IEnumerable<CaseTensor> Outputs(LayerCaseDescription about, long B, long S)
+    private static IEnumerable<CaseTensor> Outputs(SafetensorsFile file, LayerCaseDescription about, long B, long S)
     {
         var router = about.Options.Router;
-        long E = router.ExpertCount, K = router.Select is Selection.ExpertChoice or Selection.Forced ? -1 : router.TopK;
+        long E = router.ExpertCount, K = router.Select is Selection.ExpertChoice || file.Tensors.ContainsKey("input.experts") ? -1 : router.TopK;
 
         if (!about.IsRouter) yield return new("output.y", TensorType.F32, [B, S, about.Options.HiddenSize]);
         if (!about.IsRouter) yield return new("upstream.y", TensorType.F32, [B, S, about.Options.HiddenSize]);
