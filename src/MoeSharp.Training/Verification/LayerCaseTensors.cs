@@ -5,8 +5,10 @@ namespace MoeSharp.Training;
 /// <summary>The tensors that a layer or router case may have by its options, and what is wrong with those that it has.</summary>
 internal static class LayerCaseTensors
 {
-    // what may not be there unless something reads it; other names are comments
-    private static readonly string[] Strict = ["input.", "param.", "upstream.", "grad."];
+    private const int Any = -1;
+
+    // what may not be there unless the options give it a meaning; other names are comments
+    private static readonly string[] Strict = ["input.", "param.", "upstream.", "grad.", "output.bias_update", "output.correction_bias_", "output.quantile_bias_"];
 
     /// <summary>Checks the tensors of a file against its description.</summary>
     /// <exception cref="CheckpointException">Tensors are missing, unknown, or have another type or shape; one message lists them all.</exception>
@@ -16,7 +18,7 @@ internal static class LayerCaseTensors
         var (B, S) = (main.Shape[0], main.Shape[1]);
         if ((Int128)B * S > int.MaxValue) throw new CheckpointException(file.Path, $"Tensor '{main.Name}' has {B} sequences of {S} tokens; expected fewer than 2^31 tokens.");
 
-        CaseTensor[] inputs = [.. Inputs(file, about, B, S), .. Parameters(about.Options, about.IsRouter, readsLogits: main.Name != "input.x")];
+        CaseTensor[] inputs = [.. Inputs(file, about, B, S), .. Parameters(file, about, readsLogits: main.Name != "input.x")];
         CaseTensor[] known = [.. inputs, .. Outputs(file, about, B, S), .. Gradients(file, inputs)];
         var faults = new List<string>();
         foreach (var tensor in known) tensor.Check(file, faults);
@@ -35,9 +37,9 @@ internal static class LayerCaseTensors
     }
 
     /// <summary>The parameters and buffers of a layer, or of its router alone, which may start from logits.</summary>
-    public static IEnumerable<CaseTensor> Parameters(MoeOptions options, bool isRouter, bool readsLogits)
+    private static IEnumerable<CaseTensor> Parameters(SafetensorsFile file, LayerCaseDescription about, bool readsLogits)
     {
-        var router = options.Router;
+        var (options, router) = (about.Options, about.Options.Router);
         long E = router.ExpertCount, D = options.HiddenSize, K = router.TopK, H = options.Experts.IntermediateSize;
         CaseTensor Needed(string name, params long[] shape) => new($"param.{name}", TensorType.F32, shape, IsNeeded: true);
 
@@ -47,8 +49,8 @@ internal static class LayerCaseTensors
         if (router.HasCorrectionBias) yield return Needed("router.correction_bias", E);
         if (router.HasPerExpertScale) yield return Needed("router.per_expert_scale", E);
         if (router.Select is Selection.QuantileBalance) yield return Needed("router.quantile_bias", E);
-        if (router.Select is Selection.TokenTable table) yield return new("param.router.table", TensorType.I64, [table.VocabularySize, K], IsNeeded: true);
-        if (isRouter) yield break;
+        if (router.Select is Selection.TokenTable table) yield return new("param.router.table", TensorType.I64, [file.Tensors.ContainsKey("param.router.table") ? table.VocabularySize : Any, K], IsNeeded: true);
+        if (about.IsRouter) yield break;
 
         yield return Needed("experts.gate", E, H, D);
         yield return Needed("experts.up", E, H, D);
@@ -89,7 +91,7 @@ internal static class LayerCaseTensors
         if (!about.IsRouter) yield return new("input.router_x", TensorType.F32, [B, S, D]);
         yield return new("input.mask", TensorType.U8, [B, S]);
         yield return new("input.token_ids", TensorType.I64, [B, S], router.Select is Selection.TokenTable);
-        yield return new("input.experts", TensorType.I64, [B, S, -1], router.Select is Selection.Forced);
+        yield return new("input.experts", TensorType.I64, [B, S, Any], router.Select is Selection.Forced);
         for (int round = 0; round < 2; round++)
         {
             bool isNeeded = about.IsTraining && router.Select is Selection.SparseMixer;
@@ -101,7 +103,7 @@ internal static class LayerCaseTensors
     private static IEnumerable<CaseTensor> Outputs(SafetensorsFile file, LayerCaseDescription about, long B, long S)
     {
         var router = about.Options.Router;
-        long E = router.ExpertCount, K = router.Select is Selection.ExpertChoice || file.Tensors.ContainsKey("input.experts") ? -1 : router.TopK;
+        long E = router.ExpertCount, K = router.Select is Selection.ExpertChoice || file.Tensors.ContainsKey("input.experts") ? Any : router.TopK;
 
         if (!about.IsRouter) yield return new("output.y", TensorType.F32, [B, S, about.Options.HiddenSize]);
         if (!about.IsRouter) yield return new("upstream.y", TensorType.F32, [B, S, about.Options.HiddenSize]);
@@ -111,7 +113,8 @@ internal static class LayerCaseTensors
         yield return new("output.probs", TensorType.F32, [B, S, E]);
         yield return new("output.map", TensorType.U8, [B, S, E]);
         foreach (string loss in (string[])["load_balance_loss", "z_loss"]) yield return new($"output.{loss}", TensorType.F32, []);
-        foreach (string bias in (string[])["bias_update", "correction_bias_updated", "quantile_bias_local", "quantile_bias_updated"]) yield return new($"output.{bias}", TensorType.F32, [E]);
+        string[] biases = [.. about.Options.BalanceBias is null ? [] : (string[])["bias_update", "correction_bias_updated"], .. router.Select is Selection.QuantileBalance ? (string[])["quantile_bias_local", "quantile_bias_updated"] : []];
+        foreach (string bias in biases) yield return new($"output.{bias}", TensorType.F32, [E]);
     }
 
     /// <summary>The gradients of the float inputs and parameters that the file has.</summary>
