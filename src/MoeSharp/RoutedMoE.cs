@@ -116,7 +116,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         var (B, S) = (hidden.dim() > 2 ? hidden.numel() / Options.HiddenSize / Math.Max(hidden.size(-2), 1) : 1, hidden.dim() > 1 ? hidden.size(-2) : 1);
 
         var input = _jitter.OfInput(Unmasked(call.RouterInput ?? hidden, call.TokenMask), step, training);
-        var logits = _jitter.OfLogits(Gate.call(input), step, training).view(B, S, -1);
+        var logits = _jitter.OfLogits(Gate.call(input), step, training).view(B, S, Options.Router.ExpertCount);
         return _router.Route(logits, call, step);
     }
 
