@@ -41,6 +41,16 @@ internal static class TensorMemory
         GC.KeepAlive(destination);
     }
 
+    /// <summary>The values of a tensor of this type, row-major; also of one without any.</summary>
+    public static T[] Values<T>(Tensor tensor)
+        where T : unmanaged
+    {
+        using var dense = tensor.detach().contiguous();
+        T[] values = dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, T>(dense.bytes).ToArray();
+        GC.KeepAlive(dense);
+        return values;
+    }
+
     private static TensorType FileType(ScalarType type) => type switch
     {
         ScalarType.Int64 => TensorType.I64,

@@ -64,7 +64,7 @@ public static class CaseExporter
         var followed = Follow(inputs, subject);
 
         var results = subject.Run(inputs);
-        List<TensorToWrite> tensors = [.. inputs.ToWrite(), .. subject.Parameters.Select(parameter => TensorMemory.ToWrite($"param.{parameter.Key}", parameter.Value)), .. Outputs(results, options)];
+        List<TensorToWrite> tensors = [.. inputs.ToWrite(options.Router.ExpertCount), .. subject.Parameters.Select(parameter => TensorMemory.ToWrite($"param.{parameter.Key}", parameter.Value)), .. Outputs(results, options)];
         var (upstream, values) = Upstream(results, source.IsRouter);
         tensors.Add(TensorMemory.ToWrite(upstream, values));
         GuardedBackward.Run(source.IsRouter ? results.Objective(null, values) : results.Objective(values, null));

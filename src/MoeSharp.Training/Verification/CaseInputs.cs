@@ -51,27 +51,26 @@ internal sealed record CaseInputs
         };
     }
 
-    /// <summary>The inputs as entries of a file; they must stay alive until it is written.</summary>
-    public IEnumerable<TensorToWrite> ToWrite()
+    /// <summary>The inputs of a router of <paramref name="experts"/> experts as entries of a file; they must stay alive until it is written.</summary>
+    public IEnumerable<TensorToWrite> ToWrite(int experts)
     {
         foreach (var (name, values) in Differentiable) yield return TensorMemory.ToWrite(name, values);
         if (Call.TokenMask is { } mask) yield return TensorMemory.ToWrite("input.mask", mask);
         if (Call.TokenIds is { } ids) yield return TensorMemory.ToWrite("input.token_ids", ids);
-        if (Call.Experts is { } experts) yield return TensorMemory.ToWrite("input.experts", experts);
+        if (Call.Experts is { } given) yield return TensorMemory.ToWrite("input.experts", given);
         if (Call.Draws is not { } draws) yield break;
 
         long[] tokens = (Hidden ?? Logits[0].Values).shape[..2];
         for (int round = 0; round < 2; round++)
         {
-            float[] exponentials = draws.Exponentials[round], uniforms = draws.Uniforms[round];
-            yield return Floats($"{NoisePrefix}.uniform.{round}", uniforms, tokens);
-            yield return Floats($"{NoisePrefix}.exponential.{round}", exponentials, [.. tokens, exponentials.Length / Math.Max(uniforms.Length, 1)]);
+            yield return Floats($"{NoisePrefix}.uniform.{round}", draws.Uniforms[round], tokens);
+            yield return Floats($"{NoisePrefix}.exponential.{round}", draws.Exponentials[round], [.. tokens, experts]);
         }
     }
 
     private static SparseMixerDraws ReadDraws(Comparison comparison)
     {
-        float[][] Rounds(string kind) => [.. Enumerable.Range(0, 2).Select(round => comparison.Input($"{NoisePrefix}.{kind}.{round}").data<float>().ToArray())];
+        float[][] Rounds(string kind) => [.. Enumerable.Range(0, 2).Select(round => TensorMemory.Values<float>(comparison.Input($"{NoisePrefix}.{kind}.{round}")))];
 
         return new(Rounds("exponential"), Rounds("uniform"));
     }

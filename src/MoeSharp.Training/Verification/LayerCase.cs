@@ -29,10 +29,11 @@ internal sealed class LayerCase
         {
             return new LayerCase(file, description).Verify(cancellationToken);
         }
-        catch (Exception e) when (e is MoeException and not CheckpointException or ArgumentException or InvalidOperationException or ArithmeticException or OutOfMemoryException or ExternalException)
+        catch (Exception e) when (e is MoeException and not CheckpointException or ArgumentException or InvalidOperationException or ArithmeticException or IndexOutOfRangeException or OutOfMemoryException or ExternalException)
         {
             // the tensors fit the options, so values are at fault: ids that are no expert, numbers that are none, sizes beyond memory
-            throw new CheckpointException(file.Path, $"The case cannot be computed: {e.Message}", e);
+            string message = e is ExternalException ? e.Message.Split('\n')[0] : e.Message;        // libtorch adds its stack
+            throw new CheckpointException(file.Path, $"The case cannot be computed: {message}", e);
         }
     }
 
@@ -101,7 +102,7 @@ internal sealed class LayerCase
         if (weights is not null && !weights.shape.SequenceEqual(ids.shape)) throw new ArgumentException("'output.weights' and 'output.expert_ids' have different shapes; expected a weight for each id.");
 
         var (theirs, ours) = (PairTable.Of(ids, weights, experts), PairTable.Of(results.ExpertIds(), results.Routing[0].Plan.Weights, experts));
-        bool[]? counted = mask?.flatten().data<bool>().ToArray();       // padding without experts has no ids to compare
+        bool[]? counted = mask is null ? null : TensorMemory.Values<bool>(mask);       // padding without experts has no ids to compare
         _comparison.Add("output.expert_ids", ids, theirs.Differing(ours, token => counted is null || _about.Options.MaskScope == MaskScope.Losses || counted[token]), 0);
         if (weights is not null) _comparison.Add("output.weights", weights, Comparison.RelativeError(ours.Weights(), theirs.Weights()), _about.Tolerance);
     }

@@ -33,7 +33,7 @@ internal sealed record LayerCaseDescription
     public static LayerCaseDescription Read(SafetensorsFile file, JsonElement about)
     {
         string path = file.Path;
-        int format = (int)(Number(path, about, "format") ?? throw new CheckpointException(path, "The case does not state its format; expected \"format\": 1, a layer or router case."));
+        double format = Number(path, about, "format") ?? throw new CheckpointException(path, "The case does not state its format; expected \"format\": 1, a layer or router case.");
         if (format != Format) throw new CheckpointException(path, $"The case is of format {format}; a single file is expected to be of format {Format}, a layer or router case.");
 
         bool isRouter = Word(path, about, "kind", "layer", "router", fallback: "layer") == "router";

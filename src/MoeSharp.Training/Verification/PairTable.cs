@@ -16,8 +16,8 @@ internal sealed class PairTable(long tokens, int experts)
     public static PairTable Of(Tensor ids, Tensor? weights, int experts)
     {
         long width = ids.size(-1);
-        long[] named = ids.data<long>().ToArray();
-        float[]? values = weights?.data<float>().ToArray();
+        long[] named = TensorMemory.Values<long>(ids);
+        float[]? values = weights is null ? null : TensorMemory.Values<float>(weights);
         var table = new PairTable(width == 0 ? ids.shape[..^1].Aggregate(1L, (a, b) => a * b) : named.Length / width, experts);
         for (long i = 0; i < named.Length; i++)
         {

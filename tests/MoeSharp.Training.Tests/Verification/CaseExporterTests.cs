@@ -41,6 +41,24 @@ public sealed class CaseExporterTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(0, 3)]
+    [InlineData(2, 0)]
+    [InlineData(1, 1)]
+    public void Write_FewTokensOrNone_Holds(int batch, int sequence)
+    {
+        foreach (var select in (Selection[])[new Selection.TopK(), new Selection.QuantileBalance(), new Selection.Sinkhorn(), new Selection.SparseMixer(), new Selection.ExpertChoice()])
+        {
+            var options = Small with { Router = Small.Router with { Select = select }, Dispatch = new() { Capacity = new() { Factor = 1 } }, LoadBalance = [new() { Coefficient = 1 }], ZLossCoefficient = 1 };
+            foreach (bool isRouter in (bool[])[false, true])
+            {
+                new ExampleCase { Options = options, Batch = batch, Sequence = sequence, IsRouterOnly = isRouter }.Write(Target);
+
+                Assert.True(CaseVerifier.Verify(Target).Passed);
+            }
+        }
+    }
+
     [Fact]
     public void Write_ALayer_HoldsWhatTheLayerItselfComputes()
     {
