@@ -14,6 +14,9 @@ internal sealed record Engine
 
     public Func<string, CancellationToken, VerifyReport> Verify { get; init; } = CaseVerifier.Verify;
 
+    /// <summary>Writes an example of a case to a path.</summary>
+    public Action<ExampleCase, string> Export { get; init; } = (example, path) => example.Write(path);
+
     /// <summary>Trains a tokenizer on paths to a vocabulary and saves it in a folder.</summary>
     public Func<IReadOnlyList<string>, int, string, CancellationToken, ByteLevelTokenizer> TrainTokenizer { get; init; } = TrainTokenizerOn;
 

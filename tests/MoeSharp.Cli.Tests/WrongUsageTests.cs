@@ -107,7 +107,15 @@ public sealed class WrongUsageTests : IDisposable
 
     [Fact]
     public void Verify_FolderWithoutACase_SaysWhatACaseHas() =>
-        AssertRefused($"'{_folder.Path}' holds no case: no folder in it has an expected.safetensors.", "verify", _folder.Path);
+        AssertRefused($"'{_folder.Path}' holds no case: it has no file *.case.safetensors, and no folder in it has an expected.safetensors.", "verify", _folder.Path);
+
+    [Theory]
+    [InlineData("verify cases --export own", "--export writes a case and verifies none; leave out 'cases'.")]
+    [InlineData("verify cases --seed 3", "--seed goes with --export FILE, which is missing.")]
+    [InlineData("verify --router-only", "--router-only goes with --export FILE, which is missing.")]
+    [InlineData("verify --export own --options none.json", "--options: there is no file 'none.json'.")]
+    [InlineData("verify --export own --batch 0", "--batch is '0'; expected a whole number of 1 or more.")]
+    public void Verify_ExportCalledWrongly_SaysHow(string line, string message) => AssertRefused(message, Words(line));
 
     [Fact]
     public void Verify_ModelWithoutExpectedResults_IsUnreadableForThatReason()

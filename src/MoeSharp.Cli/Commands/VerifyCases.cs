@@ -1,9 +1,11 @@
+using MoeSharp.Training;
+
 namespace MoeSharp.Cli;
 
 /// <summary>Finds the cases that paths name: a case itself, or every case below a folder.</summary>
 internal static class VerifyCases
 {
-    private const string Expected = "expected.safetensors"; // what makes a folder a case
+    private const string Expected = CaseVerifier.ExpectedFile; // what makes a folder a case
 
     /// <exception cref="UsageException">A path does not exist, or a folder holds no case.</exception>
     public static IReadOnlyList<string> Find(IReadOnlyList<string> paths) => [.. paths.SelectMany(Below)];
@@ -15,12 +17,15 @@ internal static class VerifyCases
         if (IsModel(path)) return [path]; // also when it is incomplete: the verifier says what is missing
 
         var cases = Walk(path).ToArray();
-        return cases.Length > 0 ? cases : throw new UsageException($"'{path}' holds no case: no folder in it has an {Expected}.");
+        return cases.Length > 0 ? cases : throw new UsageException($"'{path}' holds no case: it has no file *{CaseVerifier.CaseFileEnding}, and no folder in it has an {Expected}.");
     }
 
-    private static IEnumerable<string> Walk(string folder) => Directory.EnumerateDirectories(folder)
+    // files of a folder first, then the folders in it
+    private static IEnumerable<string> Walk(string folder) => Directory.EnumerateFiles(folder, $"*{CaseVerifier.CaseFileEnding}")
         .Order(StringComparer.Ordinal)
-        .SelectMany(inner => File.Exists(Path.Combine(inner, Expected)) ? [inner] : Walk(inner));
+        .Concat(Directory.EnumerateDirectories(folder)
+            .Order(StringComparer.Ordinal)
+            .SelectMany(inner => File.Exists(Path.Combine(inner, Expected)) ? [inner] : Walk(inner)));
 
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, Expected)) || File.Exists(Path.Combine(folder, "config.json"));
 }

@@ -9,16 +9,25 @@ internal static class VerifyCommand
 {
     public static ToolCommand Create(Surroundings surroundings, Option<bool> verbose)
     {
-        var paths = new Argument<string[]>("path") { HelpName = "PATH...", Description = "folders of cases (config.json, model.safetensors, expected.safetensors), or folders that hold such folders", Arity = ArgumentArity.OneOrMore };
+        var paths = new Argument<string[]>("path") { HelpName = "PATH...", Description = "cases: files *.case.safetensors (layers, routers), folders with config.json, model.safetensors and expected.safetensors (models), or folders that hold such files and folders", Arity = ArgumentArity.ZeroOrMore };
         var json = ToolOption.Flag("--json", "print one JSON object with every case and row");
+        var export = new VerifyExport();
         var command = new ToolCommand("verify", "Compare what MoeSharp computes with reference cases, tensor by tensor.")
         {
             Note = "Shows what differs and what came closest to its limit; --verbose shows every tensor. Exit codes: 0 all hold, 1 something differs, 2 a case cannot be read.",
-            Examples = ["moesharp verify my-case", "moesharp verify cases/ --verbose", "moesharp verify cases/models cases/training --json"],
+            Examples = ["moesharp verify my-case", "moesharp verify cases/ --verbose", "moesharp verify cases/models cases/layer.case.safetensors --json", "moesharp verify --export example.case.safetensors --seed 7"],
         };
         command.Add(paths);
         command.Add("Output", json);
-        command.Does(parsed => Run(surroundings, parsed.GetRequiredValue(paths), parsed.GetValue(json), parsed.GetValue(verbose)));
+        command.Add("Export", [.. export.Options]);
+        command.Does(parsed =>
+        {
+            string[] given = parsed.GetValue(paths) ?? [];
+            if (export.Read(parsed, given) is { } wanted) return VerifyExport.Run(surroundings, wanted, parsed.GetValue(json));
+            if (given.Length == 0) throw new UsageException($"PATH... is missing. Usage: {HelpPage.Usage(command)}");
+
+            return Run(surroundings, given, parsed.GetValue(json), parsed.GetValue(verbose));
+        });
         return command;
     }
 

@@ -28,6 +28,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(TraceListing))]
 [JsonSerializable(typeof(TraceSummary))]
 [JsonSerializable(typeof(TraceDiff))]
+[JsonSerializable(typeof(ExportedCase))]
 [JsonSerializable(typeof(TokenIds))]
 [JsonSerializable(typeof(DecodedText))]
 [JsonSerializable(typeof(TrainedTokenizer))]

@@ -5,11 +5,11 @@ using static TorchSharp.torch;
 
 namespace MoeSharp.Training;
 
-/// <summary>Moves float32 tensors between libtorch's memory and safetensors files.</summary>
+/// <summary>Moves tensors between libtorch's memory and safetensors files.</summary>
 internal static class TensorMemory
 {
-    /// <summary>A tensor as an entry of a file; it must stay alive until the file is written.</summary>
-    public static TensorToWrite ToWrite(string name, Tensor value) => new(name, TensorType.F32, value.shape, stream =>
+    /// <summary>A float32, int64, byte or bool (as bytes) tensor as an entry of a file; it must stay alive until the file is written.</summary>
+    public static TensorToWrite ToWrite(string name, Tensor value) => new(name, FileType(value.dtype), value.shape, stream =>
     {
         using var dense = value.detach().contiguous();
         stream.Write(dense.bytes);
@@ -41,12 +41,30 @@ internal static class TensorMemory
         GC.KeepAlive(destination);
     }
 
-    /// <summary>A new int64 or float32 tensor with the stored values; it belongs to the caller's dispose scope.</summary>
+    /// <summary>The values of a tensor of this type, row-major; also of one without any.</summary>
+    public static T[] Values<T>(Tensor tensor)
+        where T : unmanaged
+    {
+        using var dense = tensor.detach().contiguous();
+        T[] values = dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, T>(dense.bytes).ToArray();
+        GC.KeepAlive(dense);
+        return values;
+    }
+
+    private static TensorType FileType(ScalarType type) => type switch
+    {
+        ScalarType.Int64 => TensorType.I64,
+        ScalarType.Byte or ScalarType.Bool => TensorType.U8,
+        _ => TensorType.F32,
+    };
+
+    /// <summary>A new int64, byte or float32 tensor with the stored values; it belongs to the caller's dispose scope.</summary>
     public static Tensor Read(SafetensorsFile file, string name)
     {
         var info = file.Tensors[name];
         if (info.Type == TensorType.I64) return tensor(MemoryMarshal.Cast<byte, long>(file.Bytes(name)).ToArray(), [.. info.Shape]);
-        if (!CanRead(info.Type)) throw new CheckpointException(file.Path, $"tensor '{name}' is {info.Type}; expected I64, F32, BF16 or F16.");
+        if (info.Type == TensorType.U8) return tensor(file.Bytes(name).ToArray(), [.. info.Shape]);
+        if (!CanRead(info.Type)) throw new CheckpointException(file.Path, $"tensor '{name}' is {info.Type}; expected I64, U8, F32, BF16 or F16.");
 
         var values = empty([.. info.Shape], ScalarType.Float32);
         Fill(values, info.Type, file.Bytes(name));

@@ -4,19 +4,31 @@ using MoeSharp.Checkpoints;
 namespace MoeSharp.Training;
 
 /// <summary>
-/// Holds our numbers against a reference's: reads a folder with a checkpoint and <c>expected.safetensors</c>, computes what it holds, and
-/// compares tensor by tensor.
+/// Holds our numbers against a reference's: reads a case, a file or a folder, computes what it holds, and compares tensor by tensor.
 /// </summary>
 public static class CaseVerifier
 {
     /// <summary>The file that makes a folder a case.</summary>
     public const string ExpectedFile = "expected.safetensors";
 
-    /// <summary>Verifies one case: a model case (format 2) or a training case (format 4).</summary>
-    /// <param name="folder">The case.</param>
+    /// <summary>How the name of a file ends that is a case by itself.</summary>
+    public const string CaseFileEnding = ".case.safetensors";
+
+    /// <summary>Verifies one case: a layer or router case (format 1, a file), a model case (format 2) or a training case (format 4, both folders).</summary>
+    /// <param name="path">The case.</param>
     /// <param name="cancellationToken">Stops between computations.</param>
     /// <exception cref="MoeException">The case cannot be read or asks for something that is not supported; the message names it.</exception>
-    public static VerifyReport Verify(string folder, CancellationToken cancellationToken = default)
+    public static VerifyReport Verify(string path, CancellationToken cancellationToken = default) =>
+        File.Exists(path) ? VerifyFile(path, cancellationToken) : VerifyFolder(path, cancellationToken);
+
+    private static VerifyReport VerifyFile(string path, CancellationToken cancellationToken)
+    {
+        using var file = SafetensorsFile.Open(path);
+        using var about = ReadAbout(file);
+        return LayerCase.Verify(file, about.RootElement, cancellationToken);
+    }
+
+    private static VerifyReport VerifyFolder(string folder, CancellationToken cancellationToken)
     {
         string path = Path.Combine(folder, ExpectedFile);
         if (!File.Exists(path)) throw new CheckpointException(folder, $"There is no {ExpectedFile}; give the folder of a model case or of a training case.");
