@@ -78,7 +78,7 @@ public static class CaseExporter
         ArgumentNullException.ThrowIfNull(hidden);
         ArgumentNullException.ThrowIfNull(call);
         var layer = source.Layer;
-        LayerInput.Check(hidden, call, (layer as RoutedMoE ?? ((RoutedAndSharedMoE)layer).Routed).Gate.Weight);
+        LayerInput.Check(hidden, call, (layer as RoutedMoE ?? ((RoutedAndSharedMoE)layer).Routed).Gate.Weight, source.Options.Router);
         if (hidden.dim() != 3 || hidden.dtype != ScalarType.Float32)
             throw new ArgumentException($"The hidden states are {hidden.dtype} [{string.Join(", ", hidden.shape)}]; expected Float32 [batch, sequence, hidden], which is what a case holds.", nameof(hidden));
         if (call.StepLoad is not null) throw new ArgumentException("The call has a StepLoad, which a case cannot hold; leave it out.", nameof(call));
