@@ -2,12 +2,19 @@ namespace MoeSharp.Checkpoints;
 
 /// <summary>
 /// The <c>config.json</c> of Qwen3-MoE models (<c>model_type: qwen3_moe</c>): what transformers 4 and 5 and the published checkpoints
-/// write. One key is our own: <c>moesharp_correction_bias</c>, true when the routers carry the bias of loss-free balancing.
+/// write. Two keys are our own: <c>moesharp_correction_bias</c>, true when the routers carry the bias of loss-free balancing, and
+/// <c>moesharp_layer</c>, the MoE layer in full where the family's keys cannot say how it routes. Such a model has a <c>model_type</c> of
+/// its own, so that no other program runs it wrongly.
 /// </summary>
 public static class Qwen3MoeConfig
 {
     /// <summary>The family's name in <c>config.json</c>.</summary>
     public const string ModelType = "qwen3_moe";
+
+    /// <summary>The name of the same architecture with another routing, which only MoeSharp runs.</summary>
+    public const string ExtendedModelType = "moesharp_qwen3_moe";
+
+    internal const string LayerKey = "moesharp_layer";
 
     /// <summary>Reads a config and does without its warnings.</summary>
     /// <inheritdoc cref="Read(string, out IReadOnlyList{string})"/>

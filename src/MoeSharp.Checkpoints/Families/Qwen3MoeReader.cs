@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
@@ -38,10 +40,12 @@ internal static class Qwen3MoeReader
     {
         const string Expected = Qwen3MoeConfig.ModelType;
         json.Fault(json.Find("model_type") is null, $"model_type is absent; expected \"{Expected}\".");
-        json.Unsupported(json.Find("model_type") is not null && json.Text("model_type", Expected) != Expected, "model_type", $"\"{Expected}\"");
+        bool isExtended = json.Text("model_type", Expected) == Qwen3MoeConfig.ExtendedModelType;
+        json.Unsupported(json.Find("model_type") is not null && json.Text("model_type", Expected) != Expected && !isExtended, "model_type", $"\"{Expected}\"");
+        json.Fault(isExtended != (json.Find(Qwen3MoeConfig.LayerKey) is not null), $"model_type is \"{json.Text("model_type", Expected)}\", but {Qwen3MoeConfig.LayerKey} is {(isExtended ? "absent" : "there")}; only \"{Qwen3MoeConfig.ExtendedModelType}\" has that key.");
 
         var architectures = json.Texts("architectures");
-        json.Warn(architectures.Count > 0 && !architectures.Contains("Qwen3MoeForCausalLM"),
+        json.Warn(architectures.Count > 0 && !isExtended && !architectures.Contains("Qwen3MoeForCausalLM"),
             "architectures does not name Qwen3MoeForCausalLM; the model is read as one nevertheless.");
         json.Warn(json.Find("auto_map") is not null,
             "auto_map asks for code of its own, which is never run; the model is read as an ordinary Qwen3-MoE.");
@@ -105,9 +109,13 @@ internal static class Qwen3MoeReader
         int topK = json.Integer("num_experts_per_tok", 8, 1, MaximumCount);
         json.Fault(topK > experts, $"{json.Describe("num_experts_per_tok", topK)}, but there are {experts} experts.");
 
+        int width = json.Integer("moe_intermediate_size", 768, 1, MaximumWidth);
+        if (json.Find(Qwen3MoeConfig.LayerKey) is { } layer) return ReadLayer(json, layer, (hiddenSize, experts, topK, width));
+
         return new MoeOptions
         {
             HiddenSize = hiddenSize,
+            MaskScope = MaskScope.Losses,       // padding is routed like other tokens
             Router = new RouterOptions
             {
                 ExpertCount = experts,
@@ -115,8 +123,25 @@ internal static class Qwen3MoeReader
                 Renormalize = json.Flag("norm_topk_prob", false) ? Renormalization.Always : Renormalization.Never,
                 HasCorrectionBias = json.Flag("moesharp_correction_bias", false),
             },
-            Experts = new ExpertOptions { IntermediateSize = json.Integer("moe_intermediate_size", 768, 1, MaximumWidth) },
+            Experts = new ExpertOptions { IntermediateSize = width },
         };
+    }
+
+    /// <summary>The layer in full; its sizes are said twice and must agree.</summary>
+    private static MoeOptions ReadLayer(ConfigReader json, JsonElement layer, (int HiddenSize, int Experts, int TopK, int Width) sizes)
+    {
+        try
+        {
+            var options = MoeOptionsJson.Read(layer, Qwen3MoeConfig.LayerKey);
+            var own = (options.HiddenSize, options.Router.ExpertCount, options.Router.TopK, options.Experts.IntermediateSize);
+            json.Fault(own != sizes, $"{Qwen3MoeConfig.LayerKey} has (hidden size, experts, experts per token, expert size) = {own}, the other keys {sizes}; they must agree.");
+            return options;
+        }
+        catch (MoeException e)
+        {
+            json.Fault(true, e.Message);
+            return new() { HiddenSize = sizes.HiddenSize, Router = new() { ExpertCount = sizes.Experts, TopK = Math.Min(sizes.TopK, sizes.Experts) }, Experts = new() { IntermediateSize = sizes.Width } };
+        }
     }
 
     /// <summary>transformers 4 and published files say <c>num_experts</c>, transformers 5 writes <c>num_local_experts</c>.</summary>
@@ -134,7 +159,7 @@ internal static class Qwen3MoeReader
     /// <summary>One id, or the first of a list: generation ends at one id here.</summary>
     private static int? ReadTokenId(ConfigReader json, string key, int vocabulary)
     {
-        bool isList = json.Find(key) is { ValueKind: System.Text.Json.JsonValueKind.Array };
+        bool isList = json.Find(key) is { ValueKind: JsonValueKind.Array };
         var ids = isList ? json.Integers(key) : json.OptionalInteger(key, int.MinValue, int.MaxValue) is { } id ? [id] : [];
         if (ids.Count == 0) return null;
 

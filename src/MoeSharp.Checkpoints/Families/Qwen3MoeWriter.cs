@@ -23,11 +23,12 @@ internal static class Qwen3MoeWriter
     private static void Write(Utf8JsonWriter json, DecoderOptions options)
     {
         var moe = SparseLayers(options).FirstOrDefault() ?? Unused(options);
+        bool isFamilys = IsFamilys(moe);
         int[] dense = [.. Enumerable.Range(0, options.Layers.Count).Where(layer => options.Layers[layer] is MlpOptions.Dense)];
 
         // Alphabetical, as transformers writes it. Keys that are fixed here keep transformers from assuming another default.
         json.WriteStartObject();
-        WriteTexts(json, "architectures", ["Qwen3MoeForCausalLM"]);
+        WriteTexts(json, "architectures", [isFamilys ? "Qwen3MoeForCausalLM" : "MoeSharpForCausalLM"]);
         json.WriteBoolean("attention_bias", options.Attention.HasBias);
         WriteFloat(json, "attention_dropout", 0);
         WriteTokenId(json, "bos_token_id", options.BeginOfTextId);
@@ -41,9 +42,15 @@ internal static class Qwen3MoeWriter
         json.WriteNumber("intermediate_size", DenseWidth(options, moe));
         json.WriteNumber("max_position_embeddings", options.MaxPositions);
         WriteIntegers(json, "mlp_only_layers", dense);
-        json.WriteString("model_type", Qwen3MoeConfig.ModelType);
+        json.WriteString("model_type", isFamilys ? Qwen3MoeConfig.ModelType : Qwen3MoeConfig.ExtendedModelType);
         json.WriteNumber("moe_intermediate_size", moe.Experts.IntermediateSize);
         if (moe.Router.HasCorrectionBias) json.WriteBoolean("moesharp_correction_bias", true);
+        if (!isFamilys)
+        {
+            json.WritePropertyName(Qwen3MoeConfig.LayerKey);
+            json.WriteRawValue(MoeOptionsJson.Write(moe));
+        }
+
         json.WriteBoolean("norm_topk_prob", moe.Router.Renormalize == Renormalization.Always);
         json.WriteNumber("num_attention_heads", options.Attention.HeadCount);
         json.WriteNumber("num_experts", moe.Router.ExpertCount);
@@ -68,7 +75,21 @@ internal static class Qwen3MoeWriter
     }
 
     private static IEnumerable<MoeOptions> SparseLayers(DecoderOptions options) =>
-        options.Layers.OfType<MlpOptions.Sparse>().Select(layer => layer.Moe);
+        options.Layers.OfType<MlpOptions.Sparse>().Select(layer => ToRun(layer.Moe));
+
+    /// <summary>What running a layer needs: without what only training uses, and without the backend.</summary>
+    private static MoeOptions ToRun(MoeOptions moe) => moe with
+    {
+        Backend = ExpertBackend.Auto,
+        LoadBalance = [],
+        ZLossCoefficient = 0,
+        BalanceBias = null,
+        Router = moe.Router with { InputJitter = 0, LogitJitter = 0, Seed = moe.Router.Select is Selection.Random ? moe.Router.Seed : 0 },
+    };
+
+    /// <summary>Whether the keys of the family say it all: a top-k of softmax scores that drops nothing.</summary>
+    private static bool IsFamilys(MoeOptions moe) =>
+        moe.Router is { Select: Selection.TopK, Score: ScoreFunction.Softmax, GroupLimit: null, Renormalize: not Renormalization.PNorm } && moe.Dispatch == new DispatchOptions();
 
     /// <summary>For a model without any MoE layer: the keys must be there, and valid.</summary>
     private static MoeOptions Unused(DecoderOptions options) => new()
@@ -88,7 +109,7 @@ internal static class Qwen3MoeWriter
         var faults = new OptionFaults($"A {Qwen3MoeConfig.ModelType} config cannot say this: {nameof(DecoderOptions)}");
         faults.When(options.Layers.OfType<MlpOptions.Dense>().Distinct().Count() > 1,
             "Layers have dense MLPs of different widths; the family has one.");
-        var kinds = SparseLayers(options).Select(moe => moe with { Backend = ExpertBackend.Auto }).Distinct().ToArray();
+        var kinds = SparseLayers(options).Distinct().ToArray();
         faults.When(kinds.Length > 1, "Layers have MoEs of different options; the family has one for all.");
         foreach (var moe in kinds.Take(1)) CheckExpressible(faults, moe);
         faults.ThrowIfAny();
@@ -97,10 +118,9 @@ internal static class Qwen3MoeWriter
     private static void CheckExpressible(OptionFaults faults, MoeOptions moe)
     {
         var router = moe.Router;
-        faults.When(router.Score != ScoreFunction.Softmax, $"Router.Score is {router.Score}; the family has Softmax.");
         faults.When(router.Weights != WeightSource.Score, $"Router.Weights is {router.Weights}; the family has Score.");
         faults.When(router.ApplyTo != WeightTarget.Output, $"Router.ApplyTo is {router.ApplyTo}; the family has Output.");
-        faults.When(router.GroupLimit is not null, "Router.GroupLimit is set; the family has none.");
+        faults.When(router.InputNorm is not null, "Router.InputNorm is set; the family has none.");
         faults.When(router.HasLogitBias, "Router.HasLogitBias is true; the family has none.");
         faults.When(router.HasPerExpertScale, "Router.HasPerExpertScale is true; the family has none.");
         faults.When(router.Scale != 1, FormattableString.Invariant($"Router.Scale is {router.Scale}; the family has 1."));

@@ -21,6 +21,7 @@ internal sealed unsafe partial class RoutingPass
         if (IsSoftmaxOfSelected && !given.HasLosses && given.Weights is not null && _mask is null)
         {
             _chunks.ForEach(_experts, chunk => BackwardSelected(chunk, given));
+            if (given.Bias is not null) new Span<float>(given.Bias, _experts).Clear();
             return true;
         }
 

@@ -19,7 +19,7 @@ internal sealed class DecoderLayer : nn.Module
         _mlpNorm = new RmsNorm(options.HiddenSize, options.RmsNormEpsilon);
         _attention = new Attention(options.Attention, options.HiddenSize, options.RmsNormEpsilon);
         _dense = mlp is MlpOptions.Dense dense ? new DenseMlp(options.HiddenSize, dense.IntermediateSize) : null;
-        _moe = mlp is MlpOptions.Sparse sparse ? new RoutedMoE(sparse.Moe with { MaskScope = MaskScope.Losses }) : null;      // transformers routes padding like other tokens
+        _moe = mlp is MlpOptions.Sparse sparse ? new RoutedMoE(sparse.Moe) : null;
         _computeType = computeType;
         RegisterComponents();
     }

@@ -80,7 +80,7 @@ public static class ModelCheckpoint
             long[] expected = weight.Of(weight.Parameter).shape;
             if (!files.Tensors.TryGetValue(weight.Name, out var stored)) faults.Add($"tensor '{weight.Name}' is missing; expected shape [{string.Join(", ", expected)}]");
             else if (!stored.Shape.SequenceEqual(expected)) faults.Add($"tensor '{weight.Name}' has shape [{string.Join(", ", stored.Shape)}]; config.json asks for [{string.Join(", ", expected)}]");
-            else if (!TensorMemory.CanRead(stored.Type)) faults.Add($"tensor '{weight.Name}' is {stored.Type}; expected F32, BF16 or F16");
+            else if (!TensorMemory.CanFill(weight.Parameter, stored.Type)) faults.Add($"tensor '{weight.Name}' is {stored.Type}; expected {(weight.Parameter.is_floating_point() ? "F32, BF16 or F16" : "I64")}");
         }
 
         foreach (string extra in files.Tensors.Keys.Except(weights.Select(weight => weight.Name)))

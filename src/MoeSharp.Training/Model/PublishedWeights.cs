@@ -4,7 +4,7 @@ namespace MoeSharp.Training;
 
 /// <summary>One tensor of a Qwen3-MoE checkpoint under its published name: a parameter of the model, or one expert's slice of it.</summary>
 /// <param name="Name">The name in <c>model.safetensors</c>.</param>
-/// <param name="Parameter">The model's tensor that holds it: a parameter, or the buffer of a correction bias.</param>
+/// <param name="Parameter">The model's tensor that holds it: a parameter, or a buffer of its router.</param>
 /// <param name="Expert">The slice of the first dimension; null for all of it.</param>
 internal sealed record PublishedWeight(string Name, Tensor Parameter, int? Expert)
 {
@@ -58,6 +58,8 @@ internal static class PublishedWeights
     {
         yield return new("mlp.gate.weight", moe.Gate.Weight, null);
         if (moe.CorrectionBias is { } bias) yield return new("mlp.gate.e_score_correction_bias", bias, null);
+        if (moe.QuantileBias is { } quantiles) yield return new("mlp.gate.quantile_bias", quantiles, null);
+        if (moe.TokenTable is { } table) yield return new("mlp.gate.tid2eid", table, null);
         for (int expert = 0; expert < moe.Options.Router.ExpertCount; expert++)
         {
             yield return new($"mlp.experts.{expert}.gate_proj.weight", moe.Experts.Gate, expert);

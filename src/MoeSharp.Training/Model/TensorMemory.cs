@@ -19,9 +19,18 @@ internal static class TensorMemory
     /// <summary>Whether the file's type converts to float32 without loss.</summary>
     public static bool CanRead(TensorType type) => type is TensorType.F32 or TensorType.BF16 or TensorType.F16;
 
-    /// <summary>Fills a dense float32 tensor with stored values of a type that <see cref="CanRead"/>.</summary>
+    /// <summary>Whether a tensor can hold values of the file's type: float32 those that <see cref="CanRead"/>, others their own.</summary>
+    public static bool CanFill(Tensor destination, TensorType type) => destination.dtype == ScalarType.Float32 ? CanRead(type) : FileType(destination.dtype) == type;
+
+    /// <summary>Fills a dense tensor with stored values of a type that it <see cref="CanFill"/>.</summary>
     public static void Fill(Tensor destination, TensorType type, ReadOnlySpan<byte> stored)
     {
+        if (destination.dtype != ScalarType.Float32)
+        {
+            stored.CopyTo(destination.bytes);
+            return;
+        }
+
         var floats = MemoryMarshal.Cast<byte, float>(destination.bytes);
         switch (type)
         {

@@ -76,6 +76,7 @@ public sealed record ModelShape
     internal MoeOptions MoeLayer => new()
     {
         HiddenSize = HiddenSize,
+        MaskScope = MaskScope.Losses,       // as the family has it
         Router = new() { ExpertCount = ExpertCount, TopK = TopK, Renormalize = NormalizeTopK ? Renormalization.Always : Renormalization.Never },
         Experts = new() { IntermediateSize = ExpertSize },
     };

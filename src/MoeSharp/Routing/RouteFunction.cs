@@ -7,7 +7,8 @@ namespace MoeSharp;
 
 /// <summary>
 /// The autograd node of <see cref="RoutingKernel"/>: apply(logits [T, E], per-expert scale or null, correction bias or null, request) →
-/// [weights [T, K], score sums [kinds, G, E], Σ logsumexp²]. On another device than the CPU it routes on the host.
+/// one flat tensor of weights [T, K], score sums [kinds, G, E] and Σ logsumexp², which <see cref="Results"/> takes apart. One, because an
+/// output that a loss does not use leaves a handle behind in every backward pass. On another device than the CPU it routes on the host.
 /// </summary>
 internal sealed class RouteFunction : GuardedFunction<RouteFunction>
 {
@@ -17,18 +18,28 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     {
         var request = (RouteRequest)arguments[3]!;      // given by the one caller, Router
         var (logits, scale, bias) = (OnHost((Tensor)arguments[0]!), OnHost((Tensor?)arguments[1]), OnHost((Tensor?)arguments[2]));
-        var device = ((Tensor)arguments[0]!).device;
         var kept = empty_like(logits);
 
         var input = request.Input(Values(logits), Values(scale), Values(bias));
-        var plan = request.Kernel.Route(input, Values(kept));
-        var sums = request.Kernel.Sum(input, plan);
-        (request.Plan, request.Sums) = (plan, sums);
+        request.Plan = request.Kernel.Route(input, Values(kept));
+        request.Sums = request.Kernel.Sum(input, request.Plan);
         request.Needs = (((Tensor?)arguments[1])?.requires_grad ?? false, ((Tensor?)arguments[2])?.requires_grad ?? false);
         ctx.save_for_backward([.. new[] { logits, kept, scale, bias }.OfType<Tensor>()]);
         ctx.save_data(RequestKey, request);
 
-        return [Weights(plan, device), Scores(sums, device), tensor((float)sums.Z, device: device)];
+        using var parts = NewDisposeScope();
+        return [cat([Weights(request.Plan, CPU).flatten(), Scores(request.Sums, CPU).flatten(), tensor((float)request.Sums.Z).view(1)]).to(((Tensor)arguments[0]!).device).MoveToOuterDisposeScope()];
+    }
+
+    /// <summary>The parts of the flat result: weights [T, K], score sums [kinds, G, E], Σ logsumexp².</summary>
+    public static (Tensor Weights, Tensor Scores, Tensor Z) Results(Tensor flat, RouteRequest request)
+    {
+        var (plan, sums) = (request.Plan!, request.Sums!);        // the forward pass filled them in
+        long pairs = plan.Weights.Length, scores = flat.numel() - pairs - 1;
+        return (
+            flat.narrow(0, 0, pairs).view(plan.TokenCount, plan.Width),
+            flat.narrow(0, pairs, scores).view(sums.Scores.Count, sums.GroupCount, sums.ExpertCount),
+            flat[pairs + scores]);
     }
 
     protected override List<Tensor?> Differentiate(AutogradContext ctx, List<Tensor?> gradients)
@@ -38,20 +49,28 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
         using var scope = NewDisposeScope();
         var request = (RouteRequest)ctx.get_data(RequestKey);
         var saved = new Queue<Tensor>(ctx.get_saved_variables());
-        var (device, logits, kept) = (gradients.First(given => given is { IsInvalid: false })!.device, saved.Dequeue(), saved.Dequeue());
+        var (given, logits, kept) = (gradients[0]!, saved.Dequeue(), saved.Dequeue());      // the one output is always used
         var router = request.Kernel.Options.Router;
         var scale = router.HasPerExpertScale ? saved.Dequeue() : null;
         var bias = router.HasCorrectionBias ? saved.Dequeue() : null;
 
         var (dLogits, dScale, dBias) = (empty_like(logits), request.Needs.Scale ? empty_like(scale!) : null, request.Needs.Bias ? empty_like(bias!) : null);
-        var (weights, scores, z) = (OnHost(Given(gradients[0])), OnHost(Given(gradients[1])), Given(gradients[2])?.item<float>() ?? 0);
         request.Kernel.Backward(
             request.Input(Values(logits), Values(scale), Values(bias)),
             request.Plan!,
             Values(kept),
-            new RoutingUpstream { Weights = Values(weights), Scores = Values(scores), Z = z },
+            Upstream(OnHost(given), request.Plan!.Weights.Length),
             new RoutingGradients { Logits = Values(dLogits), PerExpertScale = Values(dScale), CorrectionBias = Values(dBias) });
-        return [dLogits.to(device).MoveToOuterDisposeScope(), dScale?.to(device).MoveToOuterDisposeScope(), dBias?.to(device).MoveToOuterDisposeScope(), null];
+        Tensor? OnDevice(Tensor? gradient) => gradient?.to(given.device).MoveToOuterDisposeScope();
+        return [OnDevice(dLogits), OnDevice(dScale), OnDevice(dBias), null];
+    }
+
+    // sums that no loss uses have a gradient of zeros, and cost nothing as an empty one
+    private static RoutingUpstream Upstream(Tensor gradient, int pairs)
+    {
+        var values = Values(gradient);
+        var scores = values[pairs..^1];
+        return new() { Weights = values[..pairs], Scores = scores.ContainsAnyExcept(0f) ? scores : [], Z = values[^1] };
     }
 
     /// <summary>The weights [T, K] of a plan, without gradient.</summary>
@@ -77,6 +96,4 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
 
     /// <summary>The memory of a dense float32 tensor on the host.</summary>
     public static Span<float> Values(Tensor? values) => values is null || values.numel() == 0 ? [] : MemoryMarshal.Cast<byte, float>(values.bytes);
-
-    private static Tensor? Given(Tensor? gradient) => gradient is { IsInvalid: false } ? gradient : null;
 }

@@ -60,8 +60,8 @@ internal sealed class Router : Module
     private (RoutingTensors Plan, RoutingStatistics Statistics) Tracked(Tensor logits, RouteRequest request, RoutingCall call)
     {
         var results = RouteFunction.apply(logits, PerExpertScale!, CorrectionBias!, request);
-        var (plan, sums) = (request.Plan!, request.Sums!);        // the function filled them in
-        return (RoutingTensors.Of(plan, results[0]), new RoutingStatistics(_kernel, plan, new(() => sums, results[1], results[2]), call.StepLoad));
+        var (weights, scores, z) = RouteFunction.Results(results[0], request);
+        return (RoutingTensors.Of(request.Plan!, weights), new RoutingStatistics(_kernel, request.Plan!, new(() => request.Sums!, scores, z), call.StepLoad));      // the function filled them in
     }
 
     // without gradients nothing is summed until somebody asks

@@ -6,26 +6,37 @@ namespace MoeSharp.Training.Tests;
 
 public sealed class ModelCheckpointTests
 {
+    public static TheoryData<string> Routers => ["tied", "bias", .. Enum.GetNames<RouterSelection>()];
+
     [Theory]
-    [InlineData(false, false)]
-    [InlineData(true, false)]
-    [InlineData(false, true)]
-    public void SaveThenLoad_GivesTheSameBits(bool isTied, bool hasCorrectionBias)
+    [MemberData(nameof(Routers))]
+    public void SaveThenLoad_GivesTheSameBitsAndRoutes(string router)
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using var model = TinyModel.Create(TinyModel.Shape.ToDecoder(40, 32, 0, hasCorrectionBias) with { TieEmbeddings = isTied });
-        foreach (var moe in model.MoeLayers.Where(moe => moe.CorrectionBias is not null)) moe.UpdateCorrectionBias(arange(4), 0.01);
+        var shape = new RoutingShape { Select = Enum.TryParse<RouterSelection>(router, out var select) ? select : RouterSelection.TopK };
+        var moe = shape.Apply(TinyModel.Shape.MoeLayer, vocabularySize: 40, seed: 3);
+        if (router == "bias") moe = moe with { Router = moe.Router with { HasCorrectionBias = true }, BalanceBias = new(0.01) };
+        var sparse = new MlpOptions.Sparse(moe);
+        using var model = TinyModel.Create(TinyModel.Options with { TieEmbeddings = router == "tied", Layers = [sparse, sparse] });
+        foreach (var layer in model.MoeLayers.Where(layer => layer.CorrectionBias is not null)) layer.UpdateBalance(RoutingLoad.Of(6, [0, 1, 2, 3]));
+        foreach (var layer in model.MoeLayers.Where(layer => layer.QuantileBias is not null)) layer.QuantileBias!.copy_(arange(4) / 10);
+        model.eval();
 
         ModelCheckpoint.Save(model, folder.Path);
         using var loaded = ModelCheckpoint.Load(folder.Path);
+        loaded.eval();
 
-        Assert.Equal(model.Options, loaded.Options, (a, b) => a!.Layers.SequenceEqual(b!.Layers) && a with { Layers = [] } == b with { Layers = [] });
         foreach (var (before, after) in PublishedWeights.Of(model).Zip(PublishedWeights.Of(loaded)))
         {
             Assert.Equal(before.Name, after.Name);
             Assert.Equal(before.Of(before.Parameter).bytes.ToArray(), after.Of(after.Parameter).bytes.ToArray());
         }
+
+        var tokens = TinyModel.Tokens(2, 8);
+        Assert.Equal(model.call(tokens).Hidden.bytes.ToArray(), loaded.call(tokens).Hidden.bytes.ToArray());
+        bool isFamilys = router is "tied" or "bias" or nameof(RouterSelection.TopK);
+        Assert.Contains(isFamilys ? "\"model_type\": \"qwen3_moe\"" : "\"model_type\": \"moesharp_qwen3_moe\"", File.ReadAllText(folder.File("config.json")), StringComparison.Ordinal);
     }
 
     [Theory]
