@@ -7,7 +7,7 @@ namespace MoeSharp.Tests;
 public sealed class RoutingTwinTests
 {
     [Fact]
-    public void Kernel_AnyRouting_HasTheTwinsPlanSumsAndGradients() => AnyRouting.Cases.ForEach(1500, Compare);
+    public void Kernel_AnyRouting_HasTheTwinsPlanSumsAndGradients() => AnyRouting.Cases.ForEach(1000, Compare);
 
     [Theory]
     [InlineData(8, 2, 300)]

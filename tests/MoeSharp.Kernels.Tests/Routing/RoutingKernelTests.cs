@@ -1,0 +1,180 @@
+using CsCheck;
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Kernels.Tests;
+
+/// <summary>What holds for the routing kernel by itself: bits that do not depend on company or threads, and what it refuses.</summary>
+public sealed class RoutingKernelTests
+{
+    private static readonly Gen<(RouterOptions Router, int Seed)> Routers = Gen.Select(
+        Gen.Int[0, 8].Select(i => new[] { 1, 2, 7, 8, 16, 17, 40, 64, 130 }[i]), Gen.Int[1, 100], Gen.Enum<ScoreFunction>(), Gen.Enum<WeightSource>(), Gen.Enum<Renormalization>(), Gen.Bool, Gen.Bool, Gen.Int[0, 1_000_000],
+        (experts, draw, score, weights, renormalize, hasBias, hasScale, seed) => (
+            new RouterOptions
+            {
+                ExpertCount = experts,
+                TopK = 1 + (draw % Math.Min(experts, 10)),
+                Score = score,
+                Weights = weights,
+                Renormalize = score == ScoreFunction.Identity ? Renormalization.Never : renormalize,
+                HasCorrectionBias = hasBias,
+                HasPerExpertScale = hasScale,
+                GroupLimit = experts % 8 == 0 && draw % 2 == 0 ? new(experts / 8, Math.Max(experts / 16, 1) + 1 > experts / 8 ? experts / 8 : Math.Max(experts / 16, 1) + 1, GroupRanking.TopTwoSum) : null,
+            },
+            seed));
+
+    [Fact]
+    public void Route_ATokenAlone_HasTheBitsOfItsRowInABatch() => Routers.Where(r => r.Router.GroupLimit is not { } limit || limit.Keep * 8 >= r.Router.TopK).ForEach(300, sample =>
+    {
+        const int Tokens = 83;
+        var (router, kernel) = (sample.Router, RoutingTestKit.Kernel(sample.Router));
+        var (E, K) = (router.ExpertCount, router.TopK);
+        float[] logits = RoutingTestKit.Draw(sample.Seed, Tokens * E, 4), bias = RoutingTestKit.Draw(1, E), scale = RoutingTestKit.Draw(2, E), dWeights = RoutingTestKit.Draw(3, Tokens * K);
+        var whole = Run(kernel, logits, bias, scale, dWeights, Tokens);
+
+        for (int token = 0; token < Tokens; token += 9)
+        {
+            var alone = Run(kernel, logits[(token * E)..((token + 1) * E)], bias, scale, dWeights[(token * K)..((token + 1) * K)], 1);
+            Assert.Equal(alone.Plan.Experts, whole.Plan.Experts[(token * K)..((token + 1) * K)]);
+            Assert.Equal(Bits(alone.Plan.Weights), Bits(whole.Plan.Weights[(token * K)..((token + 1) * K)]));
+            Assert.Equal(Bits(alone.Gradient), Bits(whole.Gradient[(token * E)..((token + 1) * E)]));
+        }
+    });
+
+    [Fact]
+    public async Task RouteAndSum_OnOneThread_HaveTheBitsOfAll()
+    {
+        var losses = new LoadBalanceOptions { Coefficient = 1, Scope = BalanceScope.Sequence, Scores = BalanceScores.RouterNormalized };
+        var kernel = RoutingTestKit.Kernel(new() { ExpertCount = 64, TopK = 6, Score = ScoreFunction.Sigmoid, HasPerExpertScale = true, Renormalize = Renormalization.Always }, null, losses);
+        float[] logits = RoutingTestKit.Draw(1, 3 * 700 * 64), scale = RoutingTestKit.Draw(2, 64), dWeights = RoutingTestKit.Draw(3, 3 * 700 * 6), dScores = RoutingTestKit.Draw(4, 2 * 3 * 64);
+
+        uint[] all = Everything();
+        uint[] one = await Task.Factory.StartNew(Everything, CancellationToken.None, TaskCreationOptions.None, new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, 1).ExclusiveScheduler);
+
+        Assert.Equal(all, one);
+
+        uint[] Everything()
+        {
+            float[] kept = new float[logits.Length], dLogits = new float[logits.Length], dScale = new float[64];
+            var input = new RoutingInput { Logits = logits, Sequences = 3, SequenceLength = 700, PerExpertScale = scale };
+            var plan = kernel.Route(input, kept);
+            var sums = kernel.Sum(input, plan);
+            kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights, Scores = dScores, Z = 0.5f }, new RoutingGradients { Logits = dLogits, PerExpertScale = dScale });
+            return [.. Bits(plan.Weights), .. Bits(dLogits), .. Bits(dScale), .. sums.Scores.SelectMany(Bits), (uint)BitConverter.DoubleToInt64Bits(sums.Z), (uint)BitConverter.DoubleToInt64Bits(sums.Entropy)];
+        }
+    }
+
+    [Fact]
+    public void MaskedTokens_WhateverTheyHold_ChangeNoBitOfTheOthers()
+    {
+        var kernel = new RoutingKernel(new MoeOptions
+        {
+            HiddenSize = 1,
+            Experts = new() { IntermediateSize = 1 },
+            Router = new() { ExpertCount = 8, TopK = 2, Renormalize = Renormalization.Always },
+            Dispatch = new() { Capacity = new() { Factor = 0.8, Scope = CapacityScope.Batch, Drop = DropRule.Probability } },
+            LoadBalance = [new() { Coefficient = 1, Scope = BalanceScope.Sequence, Counts = BalanceCounts.TopKOfScores }],
+        });
+        bool[] mask = [.. Enumerable.Range(0, 60).Select(token => token % 5 != 2)];
+        float[] dWeights = RoutingTestKit.Draw(3, 60 * 2);
+        float[][] runs = [.. new[] { 0f, 1e30f, float.NaN, float.PositiveInfinity, float.NegativeInfinity }.Select(Run)];
+
+        Assert.All(runs, run => Assert.Equal(Bits(runs[0]), Bits(run)));
+
+        float[] Run(float padding)
+        {
+            float[] logits = RoutingTestKit.Draw(1, 60 * 8), kept = new float[60 * 8], gradient = new float[60 * 8];
+            for (int i = 0; i < logits.Length; i++)
+            {
+                if (!mask[i / 8]) logits[i] = padding;
+            }
+
+            var input = new RoutingInput { Logits = logits, Sequences = 2, SequenceLength = 30, Mask = mask };
+            var plan = kernel.Route(input, kept);
+            var sums = kernel.Sum(input, plan);
+            kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights, Scores = RoutingTestKit.Draw(5, 16), Z = 1 }, new RoutingGradients { Logits = gradient });
+            Assert.All(Enumerable.Range(0, 60).Where(token => !mask[token]), token => Assert.Equal(-1, plan.Experts[token * 2]));
+            return [.. plan.Weights, .. gradient, .. sums.Scores[0], .. sums.Routed.Select(count => (float)count), (float)sums.Z, (float)sums.Entropy, .. plan.Order.Select(pair => (float)pair)];
+        }
+    }
+
+    [Fact]
+    public void ExtremeShapes_AreOrdinaryCases()
+    {
+        var one = RoutingTestKit.Kernel(new() { ExpertCount = 1, TopK = 1 }).Route(new RoutingInput { Logits = [3, -5], Sequences = 1, SequenceLength = 2 });
+        Assert.Equal([1f, 1f], one.Weights);
+
+        var none = RoutingTestKit.Kernel(new() { ExpertCount = 4, TopK = 2 }).Route(new RoutingInput { Logits = [], Sequences = 3, SequenceLength = 0 });
+        Assert.Equal([0, 0, 0, 0, 0], none.Offsets);
+
+        var all = RoutingTestKit.Kernel(new() { ExpertCount = 20, TopK = 20 }).Route(new RoutingInput { Logits = new float[20], Sequences = 1, SequenceLength = 1 });
+        Assert.Equal(Enumerable.Range(0, 20), all.Experts);
+    }
+
+    [Fact]
+    public void Random_Draws_AreEvenDifferentAndRepeat()
+    {
+        var kernel = RoutingTestKit.Kernel(new() { ExpertCount = 8, TopK = 3, Select = new Selection.Random(), Seed = 5 });
+        RoutingPlan Route(long step) => kernel.Route(new RoutingInput { Logits = new float[8 * 4000], Sequences = 1, SequenceLength = 4000, Step = step });
+
+        var plan = Route(1);
+
+        Assert.Equal(plan.Experts, Route(1).Experts);
+        Assert.NotEqual(plan.Experts, Route(2).Experts);
+        Assert.All(plan.Experts.Chunk(3), experts => Assert.Equal(3, experts.Distinct().Count()));
+        Assert.All(plan.Offsets.Zip(plan.Offsets.Skip(1), (start, end) => end - start), load => Assert.InRange(load, 1350, 1650));
+    }
+
+    [Fact]
+    public void Route_WrongInput_SaysWhatFits()
+    {
+        var plain = RoutingTestKit.Kernel(new() { ExpertCount = 4, TopK = 2, HasCorrectionBias = true });
+        var table = RoutingTestKit.Kernel(new() { ExpertCount = 4, TopK = 1, Select = new Selection.TokenTable(3) });
+        var forced = RoutingTestKit.Kernel(new() { ExpertCount = 4, TopK = 1, Select = new Selection.Forced() });
+        float[] bias = new float[4];
+
+        Refused("Logits has 7 values; expected 8", () => plain.Route(new RoutingInput { Logits = new float[7], Sequences = 1, SequenceLength = 2, CorrectionBias = bias }));
+        Refused("CorrectionBias has 0 values; expected 4", () => plain.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2 }));
+        Refused("Mask has 3 values; expected 2", () => plain.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, CorrectionBias = bias, Mask = new bool[3] }));
+        Refused("The id of token 1 is 3, but the token table has rows 0..2", () => table.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, TokenIds = [0, 3], Table = new long[3] }));
+        Refused("The token table sends id 1 to expert 9", () => table.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, TokenIds = [0, 1], Table = [0, 9, 0] }));
+        Refused("The router's selection is Forced, but no experts were given", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1 }));
+        Refused("The expert given to token 0 is 4; expected 0..3", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Experts = [4] }));
+        Refused("Token 0 was given expert 2 twice", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Experts = [2, 2] }));
+
+        bias[3] = float.NaN;
+        Assert.StartsWith("CorrectionBias of expert 3 is not a number", Assert.Throws<MoeException>(() => plain.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, CorrectionBias = bias })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Route_SeveralFaultyTokens_NamesTheFirstWhateverThreadSawIt()
+    {
+        var kernel = RoutingTestKit.Kernel(new() { ExpertCount = 64, TopK = 2 });
+        float[] logits = RoutingTestKit.Draw(1, 64 * 2000);
+        foreach (int token in (int[])[1999, 1203, 777]) logits[(token * 64) + 5] = float.NaN;
+
+        var error = Assert.Throws<MoeException>(() => kernel.Route(new RoutingInput { Logits = logits, Sequences = 1, SequenceLength = 2000 }));
+
+        Assert.StartsWith("The router logit of token 777 for expert 5 is not a number", error.Message, StringComparison.Ordinal);
+    }
+
+    private static void Refused(string start, Action act) => Assert.StartsWith(start, Assert.Throws<ArgumentException>(act).Message, StringComparison.Ordinal);
+
+    private static (RoutingPlan Plan, float[] Gradient) Run(RoutingKernel kernel, float[] logits, float[] bias, float[] scale, float[] dWeights, int tokens)
+    {
+        var router = kernel.Options.Router;
+        var input = new RoutingInput
+        {
+            Logits = logits,
+            Sequences = 1,
+            SequenceLength = tokens,
+            CorrectionBias = router.HasCorrectionBias ? bias : [],
+            PerExpertScale = router.HasPerExpertScale ? scale : [],
+        };
+        float[] kept = new float[logits.Length], gradient = new float[logits.Length];
+        var plan = kernel.Route(input, kept);
+        kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights }, new RoutingGradients { Logits = gradient });
+        return (plan, gradient);
+    }
+
+    private static uint[] Bits(float[] values) => Array.ConvertAll(values, BitConverter.SingleToUInt32Bits);
+}
