@@ -30,10 +30,19 @@ internal sealed class HeldOutMeasure
         using var ungraded = no_grad();
         long bytes = 0;
         double nats = 0;
-        foreach (var (starts, length) in Windows(limit).Chunk(Rows).SelectMany(SameLength))
+        bool isTraining = model.training;
+        model.eval();       // routers draw nothing
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            nats += Nats(model, starts, length, ref bytes);
+            foreach (var (starts, length) in Windows(limit).Chunk(Rows).SelectMany(SameLength))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                nats += Nats(model, starts, length, ref bytes);
+            }
+        }
+        finally
+        {
+            model.train(isTraining);
         }
 
         return nats / Math.Log(2) / Math.Max(bytes, 1);

@@ -10,7 +10,7 @@ namespace MoeSharp.Training;
 /// </summary>
 public static class ModelCheckpoint
 {
-    /// <summary>Loads a Qwen3-MoE model; every tensor of the checkpoint is used exactly once.</summary>
+    /// <summary>Loads a Qwen3-MoE model; every tensor of the checkpoint is used exactly once. It is in evaluation mode; call <c>train()</c> to train it.</summary>
     /// <param name="folder">A folder with <c>config.json</c> and <c>model.safetensors</c>, or shards and their index.</param>
     /// <param name="precision">The type that matrix products compute in.</param>
     /// <exception cref="CheckpointException">A file is damaged, or config and tensors disagree; one message lists all that is wrong.</exception>
@@ -24,6 +24,7 @@ public static class ModelCheckpoint
         try
         {
             LoadWeights(model, files, folder);
+            model.eval();
             return model;
         }
         catch

@@ -14,6 +14,7 @@ internal static class TrainingCase
         using var scope = NewDisposeScope();
         var recipe = TrainingRecipe.Read(expected.Path, about);
         using var model = ModelCheckpoint.Load(folder);
+        model.train();
         using var optimizer = new AdamW(model.parameters(), recipe.Optimizer);
         var balance = new LoadBalanceOptions { Coefficient = recipe.LoadBalanceCoefficient, Scope = BalanceScope.Batch, PoolsLayers = true };
         var step = new TrainingStep(model, optimizer, new StepOptions([balance], ZLossCoefficient: 0, recipe.ClipNorm));
