@@ -16,10 +16,13 @@ public sealed class HelpTests
     [InlineData("trace show")]
     [InlineData("trace stats")]
     [InlineData("trace diff")]
+    [InlineData("plot-load")]
     [InlineData("tokenizer")]
     [InlineData("tokenizer train")]
     [InlineData("tokenizer encode")]
     [InlineData("tokenizer decode")]
+    [InlineData("bench")]
+    [InlineData("bench router")]
     [InlineData("completions")]
     public void Help_OfACommand_IsItsSnapshot(string command)
     {
@@ -46,7 +49,9 @@ public sealed class HelpTests
     [InlineData("trace show")]
     [InlineData("trace stats")]
     [InlineData("trace diff")]
+    [InlineData("plot-load")]
     [InlineData("tokenizer train")]
+    [InlineData("bench router")]
     [InlineData("completions")]
     public void Help_OfACommand_FitsItsWidth(string command)
     {

@@ -23,7 +23,7 @@ internal static class BenchCommand
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "rounds of each comparison", "15");
         var json = ToolOption.Of("--json", "[FILE]", ValueKind.Text, "write one JSON object, to a file or, without one, to the output");
         json.Arity = ArgumentArity.ZeroOrOne;
-        var command = new ToolCommand("router", "Time routing and its plan: scores, selection, weights, sort by expert, offsets; and the gradient back to the logits.")
+        var command = new ToolCommand("router", "Time routing: scores, selection, weights, sort by expert; and the gradient back to the logits.")
         {
             Note = "Engines run in turn within every round; the speed-up is the median of the rounds' ratios. The layer's time is the kernel with tensors in and out.",
             Examples = ["moesharp bench router", "moesharp bench router --experts 64,128 --tokens 1,1024", "moesharp bench router --json router.json"],

@@ -17,7 +17,7 @@ internal static class ExpertLoadPlot
         for (var layer = 0; layer < layers; layer++)
         {
             if (layer > 0) figure.Subplots.Add(new Plot());
-            DrawLayer(figure.Subplots.GetPlot(layer), steps, layer);
+            DrawLayer(figure.Subplots.GetPlot(layer), $"MoE layer {layer}", steps, layer);
         }
 
         figure.Layout = new ScottPlot.MultiplotLayouts.Grid(Rows(layers), Math.Min(layers, ColumnsOfPanels));
@@ -27,12 +27,13 @@ internal static class ExpertLoadPlot
     /// <summary>Rows of panels for so many MoE layers.</summary>
     public static int Rows(int layers) => (layers + ColumnsOfPanels - 1) / ColumnsOfPanels;
 
-    private static void DrawLayer(Plot plot, IReadOnlyList<StepCompleted> steps, int layer)
+    /// <summary>One panel: a column for each step, a row for each expert.</summary>
+    public static void DrawLayer(Plot plot, string title, IReadOnlyList<StepCompleted> steps, int layer)
     {
         var extent = new CoordinateRect(steps[0].Step - 0.5, steps[^1].Step + 0.5, -0.5, steps[0].ExpertLoad[layer].Length - 0.5); // a cell around each step and expert
 
         LoadHeat.Add(plot, Loads(steps, layer), extent); // expert 0 at the bottom
-        PlotStyle.Apply(plot, $"MoE layer {layer}", "step", "expert");
+        PlotStyle.Apply(plot, title, "step", "expert");
         plot.HideGrid();
         plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic { IntegerTicksOnly = true };
         plot.Axes.SetLimits(extent);
