@@ -3,8 +3,10 @@ namespace MoeSharp;
 /// <summary>What the routing kernel accepts, checked once at its border.</summary>
 internal static class RoutingInputCheck
 {
-    public static void Check(in RoutingInput input, RouterOptions router)
+    public static void Check(in RoutingInput input, MoeOptions options)
     {
+        var router = options.Router;
+        bool masksRouting = options.MaskScope == MaskScope.All && !input.Mask.IsEmpty;      // a masked token is not routed
         if (input.Sequences < 0 || input.SequenceLength < 0) throw new ArgumentException($"There are {input.Sequences} sequences of {input.SequenceLength} tokens; neither can be negative.");
         int tokens = checked(input.Sequences * input.SequenceLength), experts = router.ExpertCount;
 
@@ -14,9 +16,9 @@ internal static class RoutingInputCheck
         if (router.Select is Selection.QuantileBalance) Values("QuantileBias", input.QuantileBias, experts);
         if (!input.Mask.IsEmpty) Length("Mask", input.Mask.Length, tokens, "one value per token");
         if (input.Draws is { } draws) Check(draws, tokens, experts);
-        if (!input.Experts.IsEmpty) Ids(input, tokens, experts, isSparseMixer: router.Select is Selection.SparseMixer);
+        if (!input.Experts.IsEmpty) Ids(input, tokens, experts, router.Select is Selection.SparseMixer, masksRouting);
         else if (router.Select is Selection.Forced && tokens > 0) throw new ArgumentException("The router's selection is Forced, but no experts were given; give experts [tokens, K] with every call.");
-        else if (router.Select is Selection.TokenTable table) Table(input, table.VocabularySize, router, tokens);
+        else if (router.Select is Selection.TokenTable table) Table(input, table.VocabularySize, router, tokens, masksRouting);
     }
 
     public static void CheckScores(ReadOnlySpan<float> scores, in RoutingInput input)
@@ -57,7 +59,7 @@ internal static class RoutingInputCheck
         }
     }
 
-    private static void Ids(in RoutingInput input, int tokens, int experts, bool isSparseMixer)
+    private static void Ids(in RoutingInput input, int tokens, int experts, bool isSparseMixer, bool masksRouting)
     {
         var given = input.Experts;
         if (tokens == 0 || given.Length % tokens != 0) throw new ArgumentException($"There are {given.Length} given experts for {tokens} tokens; expected the same number for each token, -1 for none.");
@@ -68,7 +70,7 @@ internal static class RoutingInputCheck
         {
             if (given[i] < -1 || given[i] >= experts)
                 throw new ArgumentException($"The expert given to token {i / width} is {given[i]}; expected 0..{experts - 1}, or -1 for none. Are they from another model?");
-            if (isSparseMixer && given[i] < 0 && (input.Mask.IsEmpty || input.Mask[i / width])) throw new ArgumentException($"Token {i / width} was given fewer than two experts, but SparseMixer takes two.");
+            if (isSparseMixer && given[i] < 0 && (!masksRouting || input.Mask[i / width])) throw new ArgumentException($"Token {i / width} was given fewer than two experts, but SparseMixer takes two.");
             for (int j = i - i % width; j < i; j++)
             {
                 if (given[i] >= 0 && given[i] == given[j]) throw new ArgumentException($"Token {i / width} was given expert {given[i]} twice; a token meets an expert at most once.");
@@ -76,14 +78,14 @@ internal static class RoutingInputCheck
         }
     }
 
-    private static void Table(in RoutingInput input, int vocabulary, RouterOptions router, int tokens)
+    private static void Table(in RoutingInput input, int vocabulary, RouterOptions router, int tokens, bool masksRouting)
     {
         Length("TokenIds", input.TokenIds.Length, tokens, "one per token, for the token table");
         Length("Table", input.Table.Length, checked(vocabulary * router.TopK), $"{vocabulary} token ids · {router.TopK} experts");
         for (int token = 0; token < tokens; token++)
         {
             long id = input.TokenIds[token];
-            if ((!input.Mask.IsEmpty && !input.Mask[token]) || (id >= 0 && id < vocabulary)) continue;
+            if ((masksRouting && !input.Mask[token]) || (id >= 0 && id < vocabulary)) continue;
             throw new ArgumentException($"The id of token {token} is {id}, but the token table has rows 0..{vocabulary - 1}; use the model's own tokenizer.");
         }
 

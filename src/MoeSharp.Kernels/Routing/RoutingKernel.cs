@@ -41,7 +41,7 @@ public sealed class RoutingKernel
     /// <exception cref="MoeException">The routing of a token is not a number; the message names the token.</exception>
     public RoutingPlan Route(in RoutingInput input, Span<float> scores = default)
     {
-        RoutingInputCheck.Check(input, Options.Router);
+        RoutingInputCheck.Check(input, Options);
         RoutingInputCheck.CheckScores(scores, input);
         unsafe
         {
@@ -55,7 +55,7 @@ public sealed class RoutingKernel
     public RoutingSums Sum(in RoutingInput input, RoutingPlan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        RoutingInputCheck.Check(input, Options.Router);
+        RoutingInputCheck.Check(input, Options);
         return RoutingPass.With(this, input, plan, static (pass, _) => pass.Sum(), 0);
     }
 
@@ -68,7 +68,7 @@ public sealed class RoutingKernel
     public void Backward(in RoutingInput input, RoutingPlan plan, ReadOnlySpan<float> scores, in RoutingUpstream upstream, in RoutingGradients gradients)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        RoutingInputCheck.Check(input, Options.Router);
+        RoutingInputCheck.Check(input, Options);
         RoutingInputCheck.Check(upstream, gradients, plan, this, input);
         if (scores.Length != input.Logits.Length) throw new ArgumentException($"There are {scores.Length} scores; expected {input.Logits.Length}, those that Route kept.", nameof(scores));
         unsafe

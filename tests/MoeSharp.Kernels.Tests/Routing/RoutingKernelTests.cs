@@ -141,6 +141,12 @@ public sealed class RoutingKernelTests
         Refused("The expert given to token 0 is 4; expected 0..3", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Experts = [4] }));
         Refused("Token 0 was given expert 2 twice", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Experts = [2, 2] }));
 
+        // padding that is routed all the same needs ids too
+        var mixer = new MoeOptions { HiddenSize = 1, Experts = new() { IntermediateSize = 1 }, MaskScope = MaskScope.Losses, Router = new() { ExpertCount = 4, TopK = 2, Select = new Selection.SparseMixer() } };
+        var losses = new RoutingKernel(mixer with { Router = table.Options.Router });
+        Refused("The id of token 0 is 40", () => losses.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Mask = [false], TokenIds = [40], Table = new long[3] }));
+        Refused("Token 0 was given fewer than two experts", () => new RoutingKernel(mixer).Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Mask = [false], Experts = [-1, -1] }));
+
         bias[3] = float.NaN;
         Assert.StartsWith("CorrectionBias of expert 3 is not a number", Assert.Throws<MoeException>(() => plain.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, CorrectionBias = bias })).Message, StringComparison.Ordinal);
     }
