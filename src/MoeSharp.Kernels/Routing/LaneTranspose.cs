@@ -3,19 +3,39 @@ using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
-/// <summary>Transposes squares of sixteen by sixteen values.</summary>
+/// <summary>Transposes sixteen rows, in squares of four by four.</summary>
 internal static unsafe class LaneTranspose
 {
-    /// <summary>to[c, r] = from[r, c] for sixteen rows and columns.</summary>
-    /// <param name="from">The first value of the source.</param>
-    /// <param name="fromStride">The distance of its rows.</param>
-    /// <param name="to">The first value of the result.</param>
-    /// <param name="toStride">The distance of its rows.</param>
-    public static void Square(float* from, int fromStride, float* to, int toStride)
+    /// <summary>to[c, r] = from[r, c] for sixteen rows of some columns.</summary>
+    /// <param name="from">The rows, one after another.</param>
+    /// <param name="to">Receives the columns, sixteen values each.</param>
+    /// <param name="columns">The number of columns.</param>
+    public static void ToColumns(float* from, float* to, int columns)
     {
-        for (int r = 0; r < RowMath.Lanes; r += 4)
+        int c = 0;
+        for (; c + 4 <= columns; c += 4)
         {
-            for (int c = 0; c < RowMath.Lanes; c += 4) Four(from + r * fromStride + c, fromStride, to + c * toStride + r, toStride);
+            for (int r = 0; r < RowMath.Lanes; r += 4) Four(from + r * columns + c, columns, to + c * RowMath.Lanes + r, RowMath.Lanes);
+        }
+
+        for (; c < columns; c++)
+        {
+            for (int r = 0; r < RowMath.Lanes; r++) to[c * RowMath.Lanes + r] = from[r * columns + c];
+        }
+    }
+
+    /// <summary>The way back: to[r, c] = from[c, r].</summary>
+    public static void ToRows(float* from, float* to, int columns)
+    {
+        int c = 0;
+        for (; c + 4 <= columns; c += 4)
+        {
+            for (int r = 0; r < RowMath.Lanes; r += 4) Four(from + c * RowMath.Lanes + r, RowMath.Lanes, to + r * columns + c, columns);
+        }
+
+        for (; c < columns; c++)
+        {
+            for (int r = 0; r < RowMath.Lanes; r++) to[r * columns + c] = from[c * RowMath.Lanes + r];
         }
     }
 

@@ -31,12 +31,23 @@ public sealed class RoutingKernel
     /// <summary>The scores that are summed for losses: the softmax of the logits first, then what the losses ask for besides.</summary>
     public IReadOnlyList<ScoreKind> Kinds { get; }
 
+    /// <summary>Whether <see cref="Backward"/> is faster with the scores that <see cref="Route"/> can keep; else they would go unused.</summary>
+    public bool KeepsScores => !IsSoftmaxOfSelected && Options.Router.Select is not Selection.SparseMixer;
+
+    /// <summary>
+    /// Whether weights are a softmax over the selected logits times a scale: as such, or as renormalised softmax scores, which are the
+    /// same.
+    /// </summary>
+    internal bool IsSoftmaxOfSelected => Options.Router is { HasPerExpertScale: false, Scale: not 0, Select: not Selection.SparseMixer }
+        and ({ Weights: WeightSource.SoftmaxOfSelected, Renormalize: Renormalization.Never }
+            or { Weights: WeightSource.Score, Score: ScoreFunction.Softmax, Renormalize: Renormalization.Always, RenormalizeEpsilon: 0 });
+
     /// <summary>For each kind, whether a loss counts the plain top-k of its scores.</summary>
     internal IReadOnlyList<bool> CountsTopK { get; }
 
     /// <summary>Routes the tokens.</summary>
     /// <param name="input">The tokens' logits and what the options need besides.</param>
-    /// <param name="scores">Receives the router's scores [T, E] for <see cref="Backward"/>; empty when there will be none.</param>
+    /// <param name="scores">Receives the router's scores [T, E] for <see cref="Backward"/>; empty when there will be none, or without <see cref="KeepsScores"/>.</param>
     /// <exception cref="ArgumentException">A span that the options need is missing or has the wrong length; an id lies outside the table.</exception>
     /// <exception cref="MoeException">The routing of a token is not a number; the message names the token.</exception>
     public RoutingPlan Route(in RoutingInput input, Span<float> scores = default)
@@ -62,7 +73,7 @@ public sealed class RoutingKernel
     /// <summary>The gradients of one call, from those of its weights and sums.</summary>
     /// <param name="input">What was routed.</param>
     /// <param name="plan">What <see cref="Route"/> made of it.</param>
-    /// <param name="scores">The scores [T, E] that <see cref="Route"/> kept.</param>
+    /// <param name="scores">The scores [T, E] that <see cref="Route"/> kept; empty to compute them again where they are needed.</param>
     /// <param name="upstream">The gradients of the results.</param>
     /// <param name="gradients">Receives the gradients of the inputs; all are overwritten.</param>
     public void Backward(in RoutingInput input, RoutingPlan plan, ReadOnlySpan<float> scores, in RoutingUpstream upstream, in RoutingGradients gradients)
@@ -70,7 +81,7 @@ public sealed class RoutingKernel
         ArgumentNullException.ThrowIfNull(plan);
         RoutingInputCheck.Check(input, Options);
         RoutingInputCheck.Check(upstream, gradients, plan, this, input);
-        if (scores.Length != input.Logits.Length) throw new ArgumentException($"There are {scores.Length} scores; expected {input.Logits.Length}, those that Route kept.", nameof(scores));
+        RoutingInputCheck.CheckScores(scores, input);
         unsafe
         {
             fixed (float* kept = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)

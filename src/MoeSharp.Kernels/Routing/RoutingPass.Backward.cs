@@ -18,7 +18,7 @@ internal sealed unsafe partial class RoutingPass
     {
         bool hasPartials = _scale is not null || _bias is not null;
         float[] partials = hasPartials ? new float[_chunks.Count * 2 * _padded] : [];     // per chunk: per-expert scale, correction bias
-        if (IsSoftmaxOfSelected && !given.HasLosses && given.Weights is not null && _mask is null)
+        if (_kernel.IsSoftmaxOfSelected && !given.HasLosses && given.Weights is not null && Plan.Width <= RowMath.Lanes)
         {
             _chunks.ForEach(_experts, chunk => BackwardSelected(chunk, given));
             if (given.Bias is not null) new Span<float>(given.Bias, _experts).Clear();
@@ -46,19 +46,11 @@ internal sealed unsafe partial class RoutingPass
         for (int chunk = 0; chunk < _chunks.Count; chunk++) AddTo(new Span<float>(sum, _experts), partials.AsSpan((chunk * 2 + part) * _padded, _experts));
     }
 
-    /// <summary>
-    /// Whether the weights are a softmax over the selected logits times a scale: as such, or as renormalised softmax scores, which are the
-    /// same. Their gradient is w · (g - Σ g·w) at the selected logits and zero elsewhere.
-    /// </summary>
-    private bool IsSoftmaxOfSelected =>
-        _scale is null && _router is { Scale: not 0, TopK: <= RowMath.Lanes, Select: not Selection.SparseMixer } && Plan.Width == _router.TopK
-        && (_router is { Weights: WeightSource.SoftmaxOfSelected, Renormalize: Renormalization.Never }
-            || _router is { Weights: WeightSource.Score, Score: ScoreFunction.Softmax, Renormalize: Renormalization.Always, RenormalizeEpsilon: 0 });
-
+    /// <summary>The gradient of weights that are a softmax over the selected logits: w · (g - Σ g·w) there and zero elsewhere.</summary>
     private void BackwardSelected(int chunk, GradientPointers given)
     {
         var (first, end) = _chunks.Tokens(chunk);
-        var (scale, mask, k) = (Vector512.Create((float)_router.Scale), RowMath.LanesBelow(_router.TopK), _router.TopK);
+        var (scale, mask, k) = (Vector512.Create((float)_router.Scale), RowMath.LanesBelow(Plan.Width), Plan.Width);
         float* gradients = stackalloc float[RowMath.Lanes];
         fixed (int* experts = Plan.Experts)
         fixed (float* planWeights = Plan.Weights)
@@ -92,6 +84,12 @@ internal sealed unsafe partial class RoutingPass
         int* experts = row.Selected;
         float* raw = row.Choice, gradients = row.Spare;
         float* scores = given.Scores + (long)token * _experts, logits = _logits + (long)token * _experts;
+        if (given.Scores is null)
+        {
+            Score(token, row, out _);
+            scores = ScoresOf(row);
+        }
+
         int count = RawGradients(token, scores, logits, given.Weights, partial, experts, raw, gradients);
 
         if (_router.Weights == WeightSource.SoftmaxOfSelected || _router.Score != ScoreFunction.Softmax)

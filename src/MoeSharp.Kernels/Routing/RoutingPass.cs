@@ -65,7 +65,7 @@ internal sealed unsafe partial class RoutingPass
     /// <summary>Fills the logits of a token and the router's scores of them.</summary>
     private void Score(int token, RowScratch row, out bool hasNaN)
     {
-        RowMath.Load(_logits + (long)token * _experts, row.Logits, _experts, float.NegativeInfinity);
+        row.TakeLogits(_logits + (long)token * _experts, _experts);
         row.Max = RowMath.Max(row.Logits, _padded, out hasNaN);
         switch (_router.Score)
         {

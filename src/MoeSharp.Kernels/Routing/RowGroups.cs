@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace MoeSharp;
 
 /// <summary>Takes the experts outside a token's best groups out of its choice.</summary>
@@ -29,7 +31,7 @@ internal static unsafe class RowGroups
     private static int Rank(int* keys, int size, int summed) => summed switch
     {
         1 => Max(keys, size),
-        2 => TopTwo(keys, size),
+        2 => size % RowMath.Lanes == 0 ? TopTwoOfVectors(keys, size) : TopTwo(keys, size),
         _ => TopSum(keys, size, summed),
     };
 
@@ -39,6 +41,30 @@ internal static unsafe class RowGroups
         for (int i = 1; i < size; i++) max = Math.Max(max, keys[i]);
         return max;
     }
+
+    // the best two of every lane, then of halves, quarters, pairs of lanes
+    private static int TopTwoOfVectors(int* keys, int size)
+    {
+        var (first, second) = (Vector512.Load(keys), Vector512.Create(RowTopK.Taken));
+        for (int i = RowMath.Lanes; i < size; i += RowMath.Lanes)
+        {
+            var key = Vector512.Load(keys + i);
+            second = Vector512.Max(second, Vector512.Min(first, key));
+            first = Vector512.Max(first, key);
+        }
+
+        var (half1, half2) = Merge(first.GetLower(), second.GetLower(), first.GetUpper(), second.GetUpper());
+        var (best, next) = Merge(half1.GetLower(), half2.GetLower(), half1.GetUpper(), half2.GetUpper());
+        (best, next) = Merge(best, next, Vector128.Shuffle(best, Vector128.Create(2, 3, 0, 1)), Vector128.Shuffle(next, Vector128.Create(2, 3, 0, 1)));
+        (best, next) = Merge(best, next, Vector128.Shuffle(best, Vector128.Create(1, 0, 3, 2)), Vector128.Shuffle(next, Vector128.Create(1, 0, 3, 2)));
+        return RowTopK.Key(RowTopK.Value(best.ToScalar()) + RowTopK.Value(next.ToScalar()));
+    }
+
+    private static (Vector256<int> First, Vector256<int> Second) Merge(Vector256<int> first, Vector256<int> second, Vector256<int> otherFirst, Vector256<int> otherSecond) =>
+        (Vector256.Max(first, otherFirst), Vector256.Max(Vector256.Min(first, otherFirst), Vector256.Max(second, otherSecond)));
+
+    private static (Vector128<int> First, Vector128<int> Second) Merge(Vector128<int> first, Vector128<int> second, Vector128<int> otherFirst, Vector128<int> otherSecond) =>
+        (Vector128.Max(first, otherFirst), Vector128.Max(Vector128.Min(first, otherFirst), Vector128.Max(second, otherSecond)));
 
     // two chains of two: their comparisons run side by side
     private static int TopTwo(int* keys, int size)

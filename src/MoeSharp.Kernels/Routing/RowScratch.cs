@@ -22,7 +22,15 @@ internal sealed unsafe class RowScratch
     /// <summary>This thread's rows of at least <paramref name="padded"/> values.</summary>
     public static RowScratch Of(int padded) => _own is { } own && own._padded >= padded ? own : _own = new RowScratch(padded);
 
-    public float* Logits => Floats(0);
+    /// <summary>The logits of a token: this row, or the token's own memory where that needs no padding.</summary>
+    public float* Logits { get; private set; }
+
+    /// <summary>Takes up the logits of a token, which are only read.</summary>
+    public void TakeLogits(float* own, int count)
+    {
+        if (count % RowMath.Lanes == 0) Logits = own;
+        else RowMath.Load(own, Logits = Floats(0), count, float.NegativeInfinity);
+    }
 
     /// <summary>The largest logit of the row.</summary>
     public float Max { get; set; }

@@ -64,33 +64,50 @@ internal static unsafe class RowTopK
         for (int i = RowMath.Lanes; i < padded; i += RowMath.Lanes) maxima = Vector512.Max(maxima, Vector512.Load(keys + i));
         var threshold = Vector512.Create(LaneSort.Descending(maxima)[k - 1]);
 
-        int* candidates = stackalloc int[MostCandidates], places = stackalloc int[MostCandidates];
+        // a vector more than is read: whole vectors are written
+        int* candidates = stackalloc int[MostCandidates + RowMath.Lanes], places = stackalloc int[MostCandidates + RowMath.Lanes], ranked = stackalloc int[MostCandidates];
+        var current = Vector512<int>.Indices;
         int count = 0;
         for (int i = 0; i < padded; i += RowMath.Lanes)
         {
-            ulong reached = Vector512.GreaterThanOrEqual(Vector512.Load(keys + i), threshold).ExtractMostSignificantBits();
-            if (count + BitOperations.PopCount(reached) > MostCandidates) return false;
-            for (; reached != 0; reached &= reached - 1)
+            var block = Vector512.Load(keys + i);
+            var reached = Vector512.GreaterThanOrEqual(block, threshold);
+            LaneCompress.Store(block, reached, candidates + count);
+            LaneCompress.Store(current, reached, places + count);
+            count += BitOperations.PopCount(reached.ExtractMostSignificantBits());
+            if (count > MostCandidates) return false;
+            current += Vector512.Create(RowMath.Lanes);
+        }
+
+        Vector512.Create(Taken).Store(candidates + count);
+        var first = Vector512.Load(candidates);
+        if (count <= RowMath.Lanes)
+        {
+            for (int i = 0; i < count; i++) ranked[Better(first, candidates[i]) + Earlier(first, candidates[i], i)] = places[i];
+        }
+        else
+        {
+            for (int i = count; i < MostCandidates; i++) candidates[i] = Taken;
+            var second = Vector512.Load(candidates + RowMath.Lanes);
+            for (int i = 0; i < count; i++)
             {
-                int place = i + BitOperations.TrailingZeroCount(reached);
-                (candidates[count], places[count++]) = (keys[place], place);
+                int rank = Better(first, candidates[i]) + Better(second, candidates[i]) + Earlier(first, candidates[i], i) + (i < RowMath.Lanes ? 0 : Earlier(second, candidates[i], i - RowMath.Lanes));
+                ranked[rank] = places[i];
             }
         }
 
-        for (int i = count; i < MostCandidates; i++) candidates[i] = Taken;
-        var (lower, upper) = (Vector512.Load(candidates), Vector512.Load(candidates + RowMath.Lanes));
-        for (int i = 0; i < count; i++)
-        {
-            var own = Vector512.Create(candidates[i]);
-            ulong better = Vector512.GreaterThan(lower, own).ExtractMostSignificantBits() | (Vector512.GreaterThan(upper, own).ExtractMostSignificantBits() << RowMath.Lanes);
-            ulong equal = Vector512.Equals(lower, own).ExtractMostSignificantBits() | (Vector512.Equals(upper, own).ExtractMostSignificantBits() << RowMath.Lanes);
-            ulong earlier = equal & ((1UL << i) - 1);
-            int rank = BitOperations.PopCount(better | earlier);
-            if (rank < k) selected[rank] = places[i];
-        }
-
+        for (int i = 0; i < k; i++) selected[i] = ranked[i];
         return true;
     }
+
+    /// <summary>How many lanes are above a key.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Better(Vector512<int> keys, int key) => BitOperations.PopCount(Vector512.GreaterThan(keys, Vector512.Create(key)).ExtractMostSignificantBits());
+
+    /// <summary>How many of the first lanes equal a key.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Earlier(Vector512<int> keys, int key, int lanes) =>
+        BitOperations.PopCount(Vector512.Equals(keys, Vector512.Create(key)).ExtractMostSignificantBits() & ((1UL << Math.Min(lanes, RowMath.Lanes)) - 1));
 
     private static void SelectByPasses(int* keys, int padded, int k, int* selected)
     {

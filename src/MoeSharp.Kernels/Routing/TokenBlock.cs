@@ -52,37 +52,15 @@ internal sealed unsafe class TokenBlock
         fixed (Vector512<float>* scores = _scores)
         fixed (Vector512<int>* keys = _keys)
         {
-            Transpose(logits, count, scores);
+            LaneTranspose.ToColumns(logits, (float*)scores, count);
             var faulty = Score(router.Score, scores, count);
-            if (kept is not null) TransposeBack(scores, count, kept);
+            if (kept is not null) LaneTranspose.ToRows((float*)scores, kept, count);
 
             Choose(scores, bias, keys, count);
             if (router.GroupLimit is { } limit) LimitGroups(keys, count, limit);
             Vector512<int>* best = stackalloc Vector512<int>[LargestK], index = stackalloc Vector512<int>[LargestK];
             TopK(keys, count, k, best, index);
             return faulty | Weigh(scores, index, router, perExpert, experts, weights);
-        }
-    }
-
-    private static void Transpose(float* rows, int count, Vector512<float>* columns)
-    {
-        int e = 0;
-        for (; e + RowMath.Lanes <= count; e += RowMath.Lanes) LaneTranspose.Square(rows + e, count, (float*)(columns + e), RowMath.Lanes);
-        for (; e < count; e++)
-        {
-            float* column = (float*)(columns + e);
-            for (int token = 0; token < Tokens; token++) column[token] = rows[token * count + e];
-        }
-    }
-
-    private static void TransposeBack(Vector512<float>* columns, int count, float* rows)
-    {
-        int e = 0;
-        for (; e + RowMath.Lanes <= count; e += RowMath.Lanes) LaneTranspose.Square((float*)(columns + e), RowMath.Lanes, rows + e, count);
-        for (; e < count; e++)
-        {
-            float* column = (float*)(columns + e);
-            for (int token = 0; token < Tokens; token++) rows[token * count + e] = column[token];
         }
     }
 
