@@ -3,42 +3,60 @@ namespace MoeSharp;
 /// <summary>Sorts the kept pairs of a plan by expert: a counting sort, so that the pairs of an expert stay in the order of tokens.</summary>
 internal static class ExpertOrder
 {
+    private const int PairsPerPart = 4096;
+
     /// <summary>Fills <see cref="RoutingPlan.Offsets"/> and <see cref="RoutingPlan.Order"/>.</summary>
     public static void Fill(RoutingPlan plan)
     {
-        ReadOnlySpan<int> experts = plan.Experts;
-        Span<int> offsets = plan.Offsets;
-        int rows = 0;
-        if (plan.Slots is null)
+        int[] experts = plan.Slots is null ? plan.Experts : KeptExperts(plan);
+        int parts = Math.Clamp(experts.Length / PairsPerPart, 1, Environment.ProcessorCount);
+        int[][] next = new int[parts][];        // per part: counts, then where its next pair of each expert goes
+        ForEachPart(parts, part => next[part] = Count(Part(experts, part, parts), plan.ExpertCount));
+
+        int row = 0;
+        for (int expert = 0; expert < plan.ExpertCount; expert++)
         {
-            foreach (int expert in experts)
-            {
-                if (expert < 0) continue;
-                offsets[expert + 1]++;
-                rows++;
-            }
-        }
-        else
-        {
-            for (int pair = 0; pair < experts.Length; pair++)
-            {
-                if (!plan.IsKept(pair)) continue;
-                offsets[experts[pair] + 1]++;
-                rows++;
-            }
+            plan.Offsets[expert] = row;
+            foreach (int[] places in next) (places[expert], row) = (row, row + places[expert]);
         }
 
-        for (int expert = 1; expert < offsets.Length; expert++) offsets[expert] += offsets[expert - 1];
+        plan.Offsets[plan.ExpertCount] = row;
+        int[] order = plan.Order = GC.AllocateUninitializedArray<int>(row);
+        ForEachPart(parts, part => Place(Part(experts, part, parts), (int)((long)experts.Length * part / parts), next[part], order));
+    }
 
-        // filling moves each offset to its expert's end, which is where the next one's began
-        plan.Order = GC.AllocateUninitializedArray<int>(rows);
-        Span<int> order = plan.Order;
-        for (int pair = 0; pair < experts.Length; pair++)
+    private static int[] KeptExperts(RoutingPlan plan)
+    {
+        int[] kept = new int[plan.Experts.Length];
+        for (int pair = 0; pair < kept.Length; pair++) kept[pair] = plan.Slots![pair] < 0 ? -1 : plan.Experts[pair];
+        return kept;
+    }
+
+    private static ReadOnlySpan<int> Part(int[] experts, int part, int parts) =>
+        experts.AsSpan((int)((long)experts.Length * part / parts)..(int)((long)experts.Length * (part + 1) / parts));
+
+    private static void ForEachPart(int parts, Action<int> body)
+    {
+        if (parts == 1) body(0);
+        else Parallel.For(0, parts, body);
+    }
+
+    private static int[] Count(ReadOnlySpan<int> experts, int expertCount)
+    {
+        int[] counts = new int[expertCount];
+        foreach (int expert in experts)
         {
-            if (experts[pair] >= 0 && plan.IsKept(pair)) order[offsets[experts[pair]]++] = pair;
+            if (expert >= 0) counts[expert]++;
         }
 
-        for (int expert = offsets.Length - 1; expert > 0; expert--) offsets[expert] = offsets[expert - 1];
-        offsets[0] = 0;
+        return counts;
+    }
+
+    private static void Place(ReadOnlySpan<int> experts, int firstPair, int[] next, int[] order)
+    {
+        for (int i = 0; i < experts.Length; i++)
+        {
+            if (experts[i] >= 0) order[next[experts[i]]++] = firstPair + i;
+        }
     }
 }

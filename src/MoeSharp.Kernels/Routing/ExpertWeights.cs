@@ -48,10 +48,18 @@ internal readonly unsafe struct ExpertWeights(RouterOptions options)
     private float Divisor(float* raw, int count)
     {
         if (_renormalize == Renormalization.Never) return 1;
+        if (_renormalize == Renormalization.PNorm) return Norm(raw, count) + _epsilon;
 
         float sum = 0;
-        for (int k = 0; k < count; k++) sum += _renormalize == Renormalization.Always ? raw[k] : MathF.Pow(MathF.Abs(raw[k]), _power);
-        return (_renormalize == Renormalization.Always ? sum : MathF.Pow(sum, 1 / _power)) + _epsilon;
+        for (int k = 0; k < count; k++) sum += raw[k];
+        return sum + _epsilon;
+    }
+
+    private float Norm(float* raw, int count)
+    {
+        float sum = 0;
+        for (int k = 0; k < count; k++) sum += MathF.Pow(MathF.Abs(raw[k]), _power);
+        return MathF.Pow(sum, 1 / _power);
     }
 
     // d norm / d w: 1 for a plain sum, sign(w) · (|w| / norm)^(p - 1) for a p-norm

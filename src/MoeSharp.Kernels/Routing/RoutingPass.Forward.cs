@@ -1,10 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
+using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
 internal sealed unsafe partial class RoutingPass
 {
+    private const int LongestTogether = 256;    // sixteen longer rows do not stay in the nearest cache
+
     private long _faultyToken = long.MaxValue;
     private float[]? _choices;              // [T, E]: where the selection looks at all tokens
     private List<int>[]? _chosenExperts;    // per token: where experts chose
@@ -81,11 +84,41 @@ internal sealed unsafe partial class RoutingPass
 
         var row = RowScratch.Of(_padded);
         if (ChoiceBias is not null) RowMath.Load(ChoiceBias, row.Bias, _experts, 0);
+        bool together = _given is null && _router.Select is Selection.TopK && _router.TopK <= RowMath.Lanes && _padded is > RowMath.Lanes and <= LongestTogether && (_mask is null || !_masksRouting);
         fixed (int* experts = Plan.Experts)
         fixed (float* weights = Plan.Weights)
         {
-            for (int token = first; token < end; token++) RouteToken(token, row, experts + (long)token * Plan.Width, weights + (long)token * Plan.Width);
+            int token = first;
+            for (; together && token + TokenBlock.Tokens <= end; token += TokenBlock.Tokens) RouteTogether(token, row, experts + (long)token * Plan.Width, weights + (long)token * Plan.Width);
+            for (; token < end; token++) RouteToken(token, row, experts + (long)token * Plan.Width, weights + (long)token * Plan.Width);
         }
+    }
+
+    /// <summary>Sixteen rows whose thresholds of selection are found side by side: the one step of a row that is a long chain.</summary>
+    private void RouteTogether(int first, RowScratch row, int* experts, float* weights)
+    {
+        uint faulty = 0;
+        int* maxima = stackalloc int[TokenBlock.Tokens * RowMath.Lanes];
+        for (int i = 0; i < TokenBlock.Tokens; i++)
+        {
+            Score(first + i, row, out bool hasNaN);
+            if (hasNaN) faulty |= 1u << i;
+            Buffer.MemoryCopy(ScoresOf(row), row.BlockScores(i), sizeof(float) * _padded, sizeof(float) * _padded);
+            Keys(Biased(row), row, row.BlockKeys(i), _router.GroupLimit);
+            RowTopK.Maxima(row.BlockKeys(i), _padded).Store(maxima + i * RowMath.Lanes);
+        }
+
+        var thresholds = LaneSort.KthLargest(maxima, _router.TopK);
+        for (int i = 0; i < TokenBlock.Tokens; i++, experts += Plan.Width, weights += Plan.Width)
+        {
+            RowTopK.Select(row.BlockKeys(i), _padded, _router.TopK, experts, thresholds[i]);
+            RawWeights(row.BlockScores(i), _logits + (long)(first + i) * _experts, experts, weights, _router.TopK);
+            _finish.Finish(weights, experts, _scale, weights, _router.TopK);
+            if (HasNaN(weights, _router.TopK)) faulty |= 1u << i;
+            if (_kept is not null) new ReadOnlySpan<float>(row.BlockScores(i), _experts).CopyTo(new Span<float>(_kept + (long)(first + i) * _experts, _experts));
+        }
+
+        if (faulty != 0) MarkFaulty(first + BitOperations.TrailingZeroCount(faulty));
     }
 
     // whole blocks, then what is left row by row: both have the same bits
@@ -113,16 +146,20 @@ internal sealed unsafe partial class RoutingPass
 
     private void RouteToken(int token, RowScratch row, int* experts, float* weights)
     {
-        new Span<int>(experts, Plan.Width).Fill(-1);
-        new Span<float>(weights, Plan.Width).Clear();
-        if (!IsRouted(token)) return;
+        int count = 0;
+        if (IsRouted(token)) count = RouteRow(token, row, experts, weights);
+        for (int slot = count; slot < Plan.Width; slot++) (experts[slot], weights[slot]) = (-1, 0);
+    }
 
+    private int RouteRow(int token, RowScratch row, int* experts, float* weights)
+    {
         Score(token, row, out bool hasNaN);
         if (_kept is not null) new ReadOnlySpan<float>(ScoresOf(row), _experts).CopyTo(new Span<float>(_kept + (long)token * _experts, _experts));
 
         int count = Select(token, row, experts, weights);
         _finish.Finish(weights, experts, _scale, weights, count);
         if (hasNaN || HasNaN(weights, count)) MarkFaulty(token);
+        return count;
     }
 
     /// <summary>Fills the experts and raw weights of a token and returns their number.</summary>
@@ -130,7 +167,7 @@ internal sealed unsafe partial class RoutingPass
     {
         int count = SelectExperts(token, row, experts);
         if (_router.Select is Selection.SparseMixer) SparseMixer(token, row, given: _given is not null, experts, raw, near: row.Spare);
-        else RawWeights(row, experts, raw, count);
+        else RawWeights(ScoresOf(row), row.Logits, experts, raw, count);
         return count;
     }
 
@@ -194,9 +231,14 @@ internal sealed unsafe partial class RoutingPass
 
     private void TopK(float* choice, RowScratch row, int k, int* selected, GroupLimit? limit)
     {
-        RowTopK.Keys(choice, row.Keys, _experts);
-        if (limit is not null) RowGroups.Apply(row.Keys, _experts, limit, row.Ranks, row.Kept);
+        Keys(choice, row, row.Keys, limit);
         RowTopK.Select(row.Keys, _padded, k, selected);
+    }
+
+    private void Keys(float* choice, RowScratch row, int* keys, GroupLimit? limit)
+    {
+        RowTopK.Keys(choice, keys, _experts);
+        if (limit is not null) RowGroups.Apply(keys, _experts, limit, row.Ranks, row.Kept);
     }
 
     private static bool HasNaN(float* weights, int count)

@@ -89,16 +89,10 @@ internal sealed unsafe partial class RoutingPass
     };
 
     /// <summary>The raw weights of a token's experts: their scores, or a softmax over their logits.</summary>
-    private void RawWeights(RowScratch row, int* experts, float* raw, int count)
+    private void RawWeights(float* scores, float* logits, int* experts, float* raw, int count)
     {
-        if (_router.Weights == WeightSource.SoftmaxOfSelected)
-        {
-            SoftmaxOfSelected(row.Logits, experts, raw, count);
-            return;
-        }
-
-        float* scores = ScoresOf(row);
-        for (int k = 0; k < count; k++) raw[k] = scores[experts[k]];
+        if (_router.Weights == WeightSource.SoftmaxOfSelected) SoftmaxOfSelected(logits, experts, raw, count);
+        else for (int k = 0; k < count; k++) raw[k] = scores[experts[k]];
     }
 
     private static void SoftmaxOfSelected(float* logits, int* experts, float* raw, int count)

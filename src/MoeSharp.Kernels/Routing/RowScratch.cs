@@ -1,22 +1,29 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace MoeSharp;
 
 /// <summary>The rows that one thread works on, kept for its next call.</summary>
 internal sealed unsafe class RowScratch
 {
-    private const int FloatRows = 11, IntRows = 4;
+    private const int FloatRows = 11 + TokenBlock.Tokens, IntRows = 4 + TokenBlock.Tokens;
 
     [ThreadStatic]
     private static RowScratch? _own;
 
-    private readonly float[] _floats;
-    private readonly int[] _ints;
+    private readonly float[] _floatMemory;
+    private readonly int[] _intMemory;
+    private readonly float* _floats;
+    private readonly int* _ints;
     private readonly int _padded;
 
     private RowScratch(int padded)
     {
         _padded = padded;
-        _floats = GC.AllocateArray<float>(FloatRows * padded, pinned: true);
-        _ints = GC.AllocateArray<int>(IntRows * padded, pinned: true);
+        _floatMemory = GC.AllocateArray<float>(FloatRows * padded, pinned: true);
+        _intMemory = GC.AllocateArray<int>(IntRows * padded, pinned: true);
+        _floats = (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_floatMemory));
+        _ints = (int*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_intMemory));
     }
 
     /// <summary>This thread's rows of at least <paramref name="padded"/> values.</summary>
@@ -67,7 +74,13 @@ internal sealed unsafe class RowScratch
 
     public int* Selected => Ints(3);
 
-    private float* Floats(int row) => (float*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _floats[row * _padded]);
+    /// <summary>The scores of one of sixteen tokens that are routed together.</summary>
+    public float* BlockScores(int place) => Floats(11 + place);
 
-    private int* Ints(int row) => (int*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _ints[row * _padded]);
+    /// <summary>Its keys.</summary>
+    public int* BlockKeys(int place) => Ints(4 + place);
+
+    private float* Floats(int row) => _floats + row * _padded;
+
+    private int* Ints(int row) => _ints + row * _padded;
 }

@@ -51,19 +51,56 @@ internal static unsafe class RowTopK
     public static void Select(int* keys, int padded, int k, int* selected)
     {
         if (padded == RowMath.Lanes) SelectOfOne(keys, k, selected);
-        else if (k > RowMath.Lanes || !SelectAboveThreshold(keys, padded, k, selected)) SelectByPasses(keys, padded, k, selected);
+        else if (k > RowMath.Lanes) SelectByPasses(keys, padded, k, selected);
+        else Select(keys, padded, k, selected, LaneSort.Descending(Maxima(keys, padded))[k - 1]);
     }
 
-    /// <summary>
-    /// The k-th largest of the lanes' maxima is a lower bound of what is selected. What reaches it is few, and ranked by counting what is
-    /// better. False when it is more than two vectors: many equal values.
-    /// </summary>
-    private static bool SelectAboveThreshold(int* keys, int padded, int k, int* selected)
+    /// <summary>The same with a known lower bound of what is selected: the k-th largest of the lanes' maxima, k at most sixteen.</summary>
+    /// <remarks>What reaches it is few, and ranked by counting what is better. Many equal values are selected one by one.</remarks>
+    public static void Select(int* keys, int padded, int k, int* selected, int threshold)
+    {
+        var bound = Vector512.Create(threshold);
+        if (!SelectOfOneVector(keys, padded, k, selected, bound) && !SelectOfTwoVectors(keys, padded, k, selected, bound)) SelectByPasses(keys, padded, k, selected);
+    }
+
+    /// <summary>The largest key of every lane.</summary>
+    public static Vector512<int> Maxima(int* keys, int padded)
     {
         var maxima = Vector512.Load(keys);
         for (int i = RowMath.Lanes; i < padded; i += RowMath.Lanes) maxima = Vector512.Max(maxima, Vector512.Load(keys + i));
-        var threshold = Vector512.Create(LaneSort.Descending(maxima)[k - 1]);
+        return maxima;
+    }
 
+    /// <summary>When the candidates fit a vector, they never leave the registers.</summary>
+    private static bool SelectOfOneVector(int* keys, int padded, int k, int* selected, Vector512<int> threshold)
+    {
+        Vector512<int> candidates = default, places = default, current = Vector512<int>.Indices;
+        int count = 0;
+        for (int i = 0; i < padded; i += RowMath.Lanes)
+        {
+            var block = Vector512.Load(keys + i);
+            var reached = Vector512.GreaterThanOrEqual(block, threshold);
+            candidates = LaneCompress.Append(candidates, count, block, reached);
+            places = LaneCompress.Append(places, count, current, reached);
+            count += BitOperations.PopCount(reached.ExtractMostSignificantBits());
+            current += Vector512.Create(RowMath.Lanes);
+        }
+
+        if (count > RowMath.Lanes) return false;
+
+        // lanes without a candidate rank behind all
+        int* ranks = stackalloc int[RowMath.Lanes], ids = stackalloc int[RowMath.Lanes], ranked = stackalloc int[2 * RowMath.Lanes];
+        var isCandidate = RowMath.LanesBelow(count).AsInt32();
+        candidates = Vector512.ConditionalSelect(isCandidate, candidates, Vector512.Create(Taken));
+        Vector512.ConditionalSelect(isCandidate, LaneSort.Ranks(candidates), Vector512.Create(RowMath.Lanes)).Store(ranks);
+        places.Store(ids);
+        for (int i = 0; i < RowMath.Lanes; i++) ranked[ranks[i]] = ids[i];
+        for (int i = 0; i < k; i++) selected[i] = ranked[i];
+        return true;
+    }
+
+    private static bool SelectOfTwoVectors(int* keys, int padded, int k, int* selected, Vector512<int> threshold)
+    {
         // a vector more than is read: whole vectors are written
         int* candidates = stackalloc int[MostCandidates + RowMath.Lanes], places = stackalloc int[MostCandidates + RowMath.Lanes], ranked = stackalloc int[MostCandidates];
         var current = Vector512<int>.Indices;
@@ -79,21 +116,12 @@ internal static unsafe class RowTopK
             current += Vector512.Create(RowMath.Lanes);
         }
 
-        Vector512.Create(Taken).Store(candidates + count);
-        var first = Vector512.Load(candidates);
-        if (count <= RowMath.Lanes)
+        new Span<int>(candidates + count, MostCandidates - count).Fill(Taken);
+        var (first, second) = (Vector512.Load(candidates), Vector512.Load(candidates + RowMath.Lanes));
+        for (int i = 0; i < count; i++)
         {
-            for (int i = 0; i < count; i++) ranked[Better(first, candidates[i]) + Earlier(first, candidates[i], i)] = places[i];
-        }
-        else
-        {
-            for (int i = count; i < MostCandidates; i++) candidates[i] = Taken;
-            var second = Vector512.Load(candidates + RowMath.Lanes);
-            for (int i = 0; i < count; i++)
-            {
-                int rank = Better(first, candidates[i]) + Better(second, candidates[i]) + Earlier(first, candidates[i], i) + (i < RowMath.Lanes ? 0 : Earlier(second, candidates[i], i - RowMath.Lanes));
-                ranked[rank] = places[i];
-            }
+            int rank = Better(first, candidates[i]) + Better(second, candidates[i]) + Earlier(first, candidates[i], i) + (i < RowMath.Lanes ? 0 : Earlier(second, candidates[i], i - RowMath.Lanes));
+            ranked[rank] = places[i];
         }
 
         for (int i = 0; i < k; i++) selected[i] = ranked[i];
