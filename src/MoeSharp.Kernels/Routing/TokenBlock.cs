@@ -52,15 +52,32 @@ internal sealed unsafe class TokenBlock
         fixed (Vector512<float>* scores = _scores)
         fixed (Vector512<int>* keys = _keys)
         {
-            LaneTranspose.ToColumns(logits, (float*)scores, count);
+            ToColumns(logits, (float*)scores, count);
             var faulty = Score(router.Score, scores, count);
-            if (kept is not null) LaneTranspose.ToRows((float*)scores, kept, count);
+            if (kept is not null) ToRows((float*)scores, kept, count);
 
             Choose(scores, bias, keys, count);
             if (router.GroupLimit is { } limit) LimitGroups(keys, count, limit);
             Vector512<int>* best = stackalloc Vector512<int>[LargestK], index = stackalloc Vector512<int>[LargestK];
             TopK(keys, count, k, best, index);
             return faulty | Weigh(scores, index, router, perExpert, experts, weights);
+        }
+    }
+
+    // so few columns are moved value by value as fast as in squares
+    private static void ToColumns(float* rows, float* columns, int count)
+    {
+        for (int token = 0; token < Tokens; token++, rows += count)
+        {
+            for (int e = 0; e < count; e++) columns[e * RowMath.Lanes + token] = rows[e];
+        }
+    }
+
+    private static void ToRows(float* columns, float* rows, int count)
+    {
+        for (int token = 0; token < Tokens; token++, rows += count)
+        {
+            for (int e = 0; e < count; e++) rows[e] = columns[e * RowMath.Lanes + token];
         }
     }
 
