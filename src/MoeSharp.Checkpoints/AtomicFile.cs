@@ -21,8 +21,9 @@ public static class AtomicFile
         string aside = $"{AsidePrefix(target)}{Guid.NewGuid():N}{AsideSuffix}";
         try
         {
-            // renamed while open: a file that nobody holds is taken for a killed writer's. Windows renames only what is shared for it
-            using var stream = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.None, bufferSize: 1 << 16);
+            // renamed while open: a file that nobody holds is taken for a killed writer's. It is shared with readers, who may come right
+            // after the rename; Windows renames only what is shared for it
+            using var stream = new FileStream(aside, FileMode.CreateNew, FileAccess.Write, OperatingSystem.IsWindows() ? FileShare.Delete : FileShare.Read, bufferSize: 1 << 16);
             write(stream);
             stream.Flush(flushToDisk: true); // before the rename: otherwise a power cut may leave the new name on an empty file
             File.Move(aside, target, overwrite: true);

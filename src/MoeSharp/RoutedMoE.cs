@@ -92,7 +92,8 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
 
         using var scope = NewDisposeScope();
         var (plan, statistics) = Route(hidden, call);
-        var combined = _compute.Compute(hidden.reshape(-1, Options.HiddenSize), plan, Experts);     // [T, D]
+        var tokens = Unmasked(hidden, call.TokenMask).reshape(-1, Options.HiddenSize);               // [T, D]
+        var combined = _compute.Compute(tokens, plan, Experts);                                     // [T, D]
         Telemetry.Count(statistics);
 
         return new MoeOutput(combined.reshape(hidden.shape).MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());
@@ -120,7 +121,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         return _router.Route(logits, call, step);
     }
 
-    // what stands in masked places may be anything: as zeros it cannot reach the gate's gradient
+    // what stands in masked places may be anything: as zeros it cannot reach the gradient of a weight
     private Tensor Unmasked(Tensor input, Tensor? mask) =>
         mask is null || Options.MaskScope != MaskScope.All ? input : input.masked_fill(mask.logical_not().unsqueeze(-1), 0);
 

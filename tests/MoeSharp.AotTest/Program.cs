@@ -30,6 +30,7 @@ static DecoderOptions TinyModel()
     var moe = new MoeOptions
     {
         HiddenSize = 32,
+        MaskScope = MaskScope.Losses,
         Router = new RouterOptions { ExpertCount = 8, TopK = 2, Renormalize = Renormalization.Always, HasCorrectionBias = true },
         Experts = new ExpertOptions { IntermediateSize = 16 },
     };

@@ -207,6 +207,31 @@ public sealed class RoutedMoETests
         Assert.StartsWith("The load is of 3 experts; expected 4", Assert.Throws<ArgumentException>(() => layer.UpdateBalance(RoutingLoad.Of(3, [1, 1, 1]))).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(ExpertBackend.Loop)]
+    [InlineData(ExpertBackend.Dense)]
+    public void Mask_WhateverPaddingHolds_ChangesNoBitOfOutputsLossesAndGradients(ExpertBackend backend)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options with { Backend = backend, LoadBalance = [new() { Coefficient = 1 }], ZLossCoefficient = 1 }, 3);
+        var mask = tensor(new[] { true, true, false, true, false, true }, 2, 3);
+        var upstream = AnyLayer.Draw(new Random(5), 2, 3, Options.HiddenSize);
+
+        double[] Run(float padding)
+        {
+            layer.zero_grad();
+            var hidden = AnyLayer.Draw(new Random(4), 2, 3, Options.HiddenSize);
+            hidden[mask.logical_not()] = tensor(padding);
+            var output = layer.forward(hidden.requires_grad_(), new RoutingCall { TokenMask = mask });
+            GuardedBackward.Run((output.Hidden * upstream).sum() + output.Statistics.AuxiliaryLoss);
+            return [.. TensorAssert.Values(output.Hidden), .. TensorAssert.Values(output.Statistics.AuxiliaryLoss), .. layer.parameters().SelectMany(parameter => TensorAssert.Values(parameter.grad!)), .. TensorAssert.Values(hidden.grad!)];
+        }
+
+        var expected = Run(0);
+        Assert.All(new[] { 1e20f, float.NaN, float.PositiveInfinity }, padding => Assert.Equal(expected, Run(padding)));
+        Assert.All(expected, value => Assert.True(double.IsFinite(value)));
+    }
+
     private static RoutedMoE Balanced(BalanceBiasOptions balance) => new(Options with { Router = Options.Router with { HasCorrectionBias = true }, BalanceBias = balance });
 
     [Fact]

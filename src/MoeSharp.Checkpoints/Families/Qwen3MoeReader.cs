@@ -40,9 +40,10 @@ internal static class Qwen3MoeReader
     {
         const string Expected = Qwen3MoeConfig.ModelType;
         json.Fault(json.Find("model_type") is null, $"model_type is absent; expected \"{Expected}\".");
-        bool isExtended = json.Text("model_type", Expected) == Qwen3MoeConfig.ExtendedModelType;
-        json.Unsupported(json.Find("model_type") is not null && json.Text("model_type", Expected) != Expected && !isExtended, "model_type", $"\"{Expected}\"");
-        json.Fault(isExtended != (json.Find(Qwen3MoeConfig.LayerKey) is not null), $"model_type is \"{json.Text("model_type", Expected)}\", but {Qwen3MoeConfig.LayerKey} is {(isExtended ? "absent" : "there")}; only \"{Qwen3MoeConfig.ExtendedModelType}\" has that key.");
+        string type = json.Text("model_type", Expected);
+        bool isExtended = type == Qwen3MoeConfig.ExtendedModelType, hasLayer = json.Find(Qwen3MoeConfig.LayerKey) is not null;
+        json.Unsupported(json.Find("model_type") is not null && type != Expected && !isExtended, "model_type", $"\"{Expected}\"");
+        json.Fault(isExtended != hasLayer, $"model_type is \"{type}\", but {Qwen3MoeConfig.LayerKey} is {(hasLayer ? "there" : "absent")}; only \"{Qwen3MoeConfig.ExtendedModelType}\" has that key.");
 
         var architectures = json.Texts("architectures");
         json.Warn(architectures.Count > 0 && !isExtended && !architectures.Contains("Qwen3MoeForCausalLM"),

@@ -87,9 +87,9 @@ internal static class Qwen3MoeWriter
         Router = moe.Router with { InputJitter = 0, LogitJitter = 0, Seed = moe.Router.Select is Selection.Random ? moe.Router.Seed : 0 },
     };
 
-    /// <summary>Whether the keys of the family say it all: a top-k of softmax scores that drops nothing.</summary>
+    /// <summary>Whether the keys of the family say it all: a top-k of softmax scores that drops nothing and routes padding.</summary>
     private static bool IsFamilys(MoeOptions moe) =>
-        moe.Router is { Select: Selection.TopK, Score: ScoreFunction.Softmax, GroupLimit: null, Renormalize: not Renormalization.PNorm } && moe.Dispatch == new DispatchOptions();
+        moe.Router is { Select: Selection.TopK, Score: ScoreFunction.Softmax, GroupLimit: null, Renormalize: not Renormalization.PNorm } && moe.Dispatch == new DispatchOptions() && moe.MaskScope == MaskScope.Losses;
 
     /// <summary>For a model without any MoE layer: the keys must be there, and valid.</summary>
     private static MoeOptions Unused(DecoderOptions options) => new()

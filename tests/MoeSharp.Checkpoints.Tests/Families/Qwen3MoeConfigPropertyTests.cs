@@ -15,10 +15,13 @@ public sealed class Qwen3MoeConfigPropertyTests : IDisposable
         from width in Gen.Int[1, 4096]
         from renormalize in Gen.Enum<Renormalization>()
         from correction in Gen.Bool
+        from mask in Gen.Enum<MaskScope>()
+        from score in Gen.Enum<ScoreFunction>()
         select new MoeOptions
         {
             HiddenSize = hiddenSize,
-            Router = new RouterOptions { ExpertCount = experts, TopK = topK, Renormalize = renormalize, HasCorrectionBias = correction },
+            MaskScope = mask,
+            Router = new RouterOptions { ExpertCount = experts, TopK = topK, Score = score, Renormalize = renormalize, HasCorrectionBias = correction },
             Experts = new ExpertOptions { IntermediateSize = width },
         };
 

@@ -28,6 +28,7 @@ public sealed class Qwen3MoeConfigTests : IDisposable
         var moe = new MlpOptions.Sparse(new MoeOptions
         {
             HiddenSize = 32,
+            MaskScope = MaskScope.Losses,
             Router = new RouterOptions { ExpertCount = 8, TopK = 3, Renormalize = Renormalization.Always },
             Experts = new ExpertOptions { IntermediateSize = 16 },
         });
@@ -117,6 +118,9 @@ public sealed class Qwen3MoeConfigTests : IDisposable
     [InlineData("""{"model_type": "mixtral"}""", "model_type is \"mixtral\", which is not supported; expected \"qwen3_moe\".")]
     [InlineData("{}", "model_type is absent; expected \"qwen3_moe\".")]
     [InlineData("[]", "The config is []; expected an object.")]
+    [InlineData("""{"model_type": "moesharp_qwen3_moe"}""", "model_type is \"moesharp_qwen3_moe\", but moesharp_layer is absent; only \"moesharp_qwen3_moe\" has that key.")]
+    [InlineData("""{"model_type": "qwen3_moe", "moesharp_layer": {"hidden_size": 2048, "expert_size": 768, "num_experts": 128, "top_k": 8}}""", "model_type is \"qwen3_moe\", but moesharp_layer is there; only \"moesharp_qwen3_moe\" has that key.")]
+    [InlineData("""{"model_type": "moesharp_qwen3_moe", "moesharp_layer": {"hidden_size": 2048, "expert_size": 768, "num_experts": 64, "top_k": 8}}""", "moesharp_layer has (hidden size, experts, experts per token, expert size) = (2048, 64, 8, 768), the other keys (2048, 128, 8, 768); they must agree.")]
     [InlineData("""{"model_type": "qwen3_moe", "num_experts": 8, "num_local_experts": 16}""", "num_experts is 8 but num_local_experts is 16; they must agree.")]
     [InlineData("""{"model_type": "qwen3_moe", "rope_theta": 10, "rope_parameters": {"rope_theta": 20.5}}""", "rope_theta is 10 but rope_parameters.rope_theta is 20.5; they must agree.")]
     [InlineData("""{"model_type": "qwen3_moe", "use_sliding_window": true, "sliding_window": 8}""", "use_sliding_window is true, which is not supported; expected false: every layer attends to all positions.")]
@@ -205,8 +209,7 @@ public sealed class Qwen3MoeConfigTests : IDisposable
         var e = Assert.Throws<ArgumentException>(() => Qwen3MoeConfig.Write(options with { Layers = [sigmoid] }));
 
         Assert.Equal("""
-            A qwen3_moe config cannot say this: DecoderOptions has 3 faults:
-              - Router.Score is Sigmoid; the family has Softmax.
+            A qwen3_moe config cannot say this: DecoderOptions has 2 faults:
               - Router.Scale is 2.5; the family has 1.
               - Shared is set; the family has no shared expert.
             """.ReplaceLineEndings(), e.Message);
