@@ -232,6 +232,22 @@ public sealed class RoutedMoETests
         Assert.All(expected, value => Assert.True(double.IsFinite(value)));
     }
 
+    [Fact]
+    public void Jitter_InTrainingOnly_DrawsTheSameForTheSameStep()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options with { Router = Options.Router with { InputJitter = 0.2, LogitJitter = 0.2, Seed = 9 } }, 3);
+        var hidden = AnyLayer.Draw(new Random(4), 5, Options.HiddenSize);
+        double[] Weights(long? step) => TensorAssert.Values(layer.Plan(hidden, new RoutingCall { Step = step }).Weights);
+
+        Assert.Equal(Weights(7), Weights(7));
+        Assert.NotEqual(Weights(7), Weights(8));
+        Assert.NotEqual(Weights(null), Weights(null));      // counts the layer's own calls
+
+        layer.eval();
+        Assert.Equal(Weights(7), Weights(8));
+    }
+
     private static RoutedMoE Balanced(BalanceBiasOptions balance) => new(Options with { Router = Options.Router with { HasCorrectionBias = true }, BalanceBias = balance });
 
     [Fact]
