@@ -8,6 +8,7 @@ namespace MoeSharp;
 /// <remarks>Values become integers of the same order first, so that every value, minus infinity too, is above <see cref="Taken"/>.</remarks>
 internal static unsafe class RowTopK
 {
+    private const int LongestOfOneVector = 256;     // longer rows have more candidates more often than not
     private const int MostCandidates = 2 * RowMath.Lanes;
 
     /// <summary>The key of what cannot be chosen: padding, and what was chosen already.</summary>
@@ -60,7 +61,8 @@ internal static unsafe class RowTopK
     public static void Select(int* keys, int padded, int k, int* selected, int threshold)
     {
         var bound = Vector512.Create(threshold);
-        if (!SelectOfOneVector(keys, padded, k, selected, bound) && !SelectOfTwoVectors(keys, padded, k, selected, bound)) SelectByPasses(keys, padded, k, selected);
+        bool isDone = padded <= LongestOfOneVector && SelectOfOneVector(keys, padded, k, selected, bound);
+        if (!isDone && !SelectOfTwoVectors(keys, padded, k, selected, bound)) SelectByPasses(keys, padded, k, selected);
     }
 
     /// <summary>The largest key of every lane.</summary>
