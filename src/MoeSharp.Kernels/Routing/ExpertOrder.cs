@@ -9,9 +9,33 @@ internal static class ExpertOrder
     public static void Fill(RoutingPlan plan)
     {
         int[] experts = plan.Slots is null ? plan.Experts : KeptExperts(plan);
-        int parts = Math.Clamp(experts.Length / PairsPerPart, 1, Environment.ProcessorCount);
+        int parts = Math.Min(experts.Length / PairsPerPart, Environment.ProcessorCount);
+        if (parts > 1) FillInParts(plan, experts, parts);
+        else FillAlone(plan, experts);
+    }
+
+    // few pairs: the offsets themselves count and then move
+    private static void FillAlone(RoutingPlan plan, ReadOnlySpan<int> experts)
+    {
+        Span<int> offsets = plan.Offsets;
+        foreach (int expert in experts)
+        {
+            if (expert >= 0) offsets[expert + 1]++;
+        }
+
+        for (int expert = 1; expert < offsets.Length; expert++) offsets[expert] += offsets[expert - 1];
+
+        // filling moves each offset to its expert's end, which is where the next one's began
+        plan.Order = GC.AllocateUninitializedArray<int>(offsets[^1]);
+        Place(experts, 0, offsets, plan.Order);
+        offsets[..^1].CopyTo(offsets[1..]);
+        offsets[0] = 0;
+    }
+
+    private static void FillInParts(RoutingPlan plan, int[] experts, int parts)
+    {
         int[][] next = new int[parts][];        // per part: counts, then where its next pair of each expert goes
-        ForEachPart(parts, part => next[part] = Count(Part(experts, part, parts), plan.ExpertCount));
+        Parallel.For(0, parts, part => next[part] = Count(Part(experts, part, parts), plan.ExpertCount));
 
         int row = 0;
         for (int expert = 0; expert < plan.ExpertCount; expert++)
@@ -22,7 +46,7 @@ internal static class ExpertOrder
 
         plan.Offsets[plan.ExpertCount] = row;
         int[] order = plan.Order = GC.AllocateUninitializedArray<int>(row);
-        ForEachPart(parts, part => Place(Part(experts, part, parts), (int)((long)experts.Length * part / parts), next[part], order));
+        Parallel.For(0, parts, part => Place(Part(experts, part, parts), (int)((long)experts.Length * part / parts), next[part], order));
     }
 
     private static int[] KeptExperts(RoutingPlan plan)
@@ -35,12 +59,6 @@ internal static class ExpertOrder
     private static ReadOnlySpan<int> Part(int[] experts, int part, int parts) =>
         experts.AsSpan((int)((long)experts.Length * part / parts)..(int)((long)experts.Length * (part + 1) / parts));
 
-    private static void ForEachPart(int parts, Action<int> body)
-    {
-        if (parts == 1) body(0);
-        else Parallel.For(0, parts, body);
-    }
-
     private static int[] Count(ReadOnlySpan<int> experts, int expertCount)
     {
         int[] counts = new int[expertCount];
@@ -52,7 +70,7 @@ internal static class ExpertOrder
         return counts;
     }
 
-    private static void Place(ReadOnlySpan<int> experts, int firstPair, int[] next, int[] order)
+    private static void Place(ReadOnlySpan<int> experts, int firstPair, Span<int> next, int[] order)
     {
         for (int i = 0; i < experts.Length; i++)
         {
