@@ -59,8 +59,13 @@ internal sealed unsafe class TokenBlock
             Choose(scores, bias, keys, count);
             if (router.GroupLimit is { } limit) LimitGroups(keys, count, limit);
             Vector512<int>* best = stackalloc Vector512<int>[LargestK], index = stackalloc Vector512<int>[LargestK];
+            Vector512<float>* raw = stackalloc Vector512<float>[LargestK];
             TopK(keys, count, k, best, index);
-            return faulty | Weigh(scores, index, router, perExpert, experts, weights);
+
+            // without a bias or groups, the best choices are the scores themselves
+            if (bias is null && router.GroupLimit is null) for (int i = 0; i < k; i++) raw[i] = RowTopK.Value(best[i]);
+            else for (int i = 0; i < k; i++) raw[i] = Gather((float*)scores, index[i]);
+            return faulty | Weigh(raw, index, router, perExpert, experts, weights);
         }
     }
 
@@ -177,12 +182,9 @@ internal sealed unsafe class TokenBlock
     }
 
     /// <summary>The weights as <see cref="ExpertWeights"/> finishes them; returns the tokens that have a NaN.</summary>
-    private static uint Weigh(Vector512<float>* scores, Vector512<int>* index, RouterOptions router, float* perExpert, int* experts, float* weights)
+    private static uint Weigh(Vector512<float>* raw, Vector512<int>* index, RouterOptions router, float* perExpert, int* experts, float* weights)
     {
         int k = router.TopK;
-        Vector512<float>* raw = stackalloc Vector512<float>[LargestK];
-        for (int i = 0; i < k; i++) raw[i] = Gather((float*)scores, index[i]);
-
         var divisor = Vector512<float>.One;
         if (router.Renormalize == Renormalization.Always)
         {

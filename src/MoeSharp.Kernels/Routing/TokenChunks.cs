@@ -7,7 +7,7 @@ namespace MoeSharp;
 internal readonly struct TokenChunks(int groups, int groupLength)
 {
     private const int Size = 64;
-    private const long LeastWork = 16_384;      // values; below it, waking another thread costs more than it saves
+    private const long LeastWork = 8_192;      // values; below it, waking another thread costs more than it saves
 
     private readonly int _perGroup = (groupLength + Size - 1) / Size;
 
