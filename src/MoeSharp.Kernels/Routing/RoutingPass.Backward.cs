@@ -72,7 +72,7 @@ internal sealed unsafe partial class RoutingPass
 
                 float* dLogits = given.Logits + (long)token * _experts;
                 new Span<float>(dLogits, _experts).Clear();
-                for (int i = 0; i < k && experts[pair + i] >= 0; i++) dLogits[experts[pair + i]] = gradients[i];
+                for (int i = 0; i < k && experts[pair + i] >= 0; i++) dLogits[experts[pair + i]] += gradients[i];      // a token table may name an expert twice
             }
         }
     }
@@ -103,15 +103,22 @@ internal sealed unsafe partial class RoutingPass
                 var (raw, g) = (Vector512.Load(gathered) & lanes, RowMath.LoadUpTo(given.Weights + pair, Plan.Width, pair <= last) * scale & lanes);
                 if (_router.Renormalize == Renormalization.Always)
                 {
-                    float divisor = RowMath.Sum(raw) + epsilon;
-                    g = (g - Vector512.Create(RowMath.Sum(g * raw) / divisor)) / Vector512.Create(divisor) & lanes;
+                    float inverse = 1 / (RowMath.Sum(raw) + epsilon);
+                    g = (g - Vector512.Create(RowMath.Sum(g * raw) * inverse)) * inverse & lanes;
                 }
 
                 var own = _router.Score == ScoreFunction.Identity ? g : _router.Score == ScoreFunction.Sigmoid ? g * raw * (one - raw) : g * raw;
                 own.Store(gathered);
-                if (_router.Score == ScoreFunction.Softmax && count > 0) RowMath.Scaled(scores, -RowMath.Sum(own), dLogits, _experts);
-                else new Span<float>(dLogits, _experts).Clear();
-                for (int i = 0; i < count; i++) dLogits[experts[pair + i]] += gathered[i];
+                if (_router.Score == ScoreFunction.Softmax && count > 0)
+                {
+                    RowMath.Scaled(scores, -RowMath.Sum(own), dLogits, _experts);
+                }
+                else
+                {
+                    new Span<float>(dLogits, _experts).Clear();
+                }
+
+                for (int i = 0; i < count; i++) dLogits[experts[pair + i]] += gathered[i];      // a token table may name an expert twice
             }
         }
     }
