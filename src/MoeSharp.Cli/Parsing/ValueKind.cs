@@ -44,10 +44,12 @@ internal static class ValueKind
 
         bool TryChoice(string text, out T value)
         {
-            int index = Array.FindIndex(words, word => word.Equals(text.Replace('-', '_'), StringComparison.OrdinalIgnoreCase));
+            int index = Array.FindIndex(words, word => Letters(word).Equals(Letters(text), StringComparison.OrdinalIgnoreCase)); // token_table, token-table, TokenTable
             value = index < 0 ? default : values[index];
             return index >= 0;
         }
+
+        static string Letters(string word) => word.Replace("_", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal);
     }
 
     private static bool TryWholeNumber(string text, out int value) =>
