@@ -1,0 +1,148 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace MoeSharp;
+
+/// <summary>
+/// Up to 14 rows by two vectors of 16 columns: 28 accumulators, two vectors of B and one broadcast value of A fill 31 of the 32 registers,
+/// and a step of k is 28 multiply-adds for 16 loads. Measured at 96 to 98 % of the multiply-add peak of a Zen 4 core.
+/// </summary>
+/// <remarks>
+/// One method serves every number of rows: it is compiled once for each, where the rows that a tile does not have
+/// are constants, and vanish.
+/// </remarks>
+internal sealed unsafe class Float32Avx512 : TileKernel
+{
+    private static readonly delegate*<TileArguments*, void>[] Tiles = new delegate*<TileArguments*, void>[(14 + 1) * 3];
+
+    static Float32Avx512()
+    {
+        Add<Rows1>();
+        Add<Rows2>();
+        Add<Rows3>();
+        Add<Rows4>();
+        Add<Rows5>();
+        Add<Rows6>();
+        Add<Rows7>();
+        Add<Rows8>();
+        Add<Rows9>();
+        Add<Rows10>();
+        Add<Rows11>();
+        Add<Rows12>();
+        Add<Rows13>();
+        Add<Rows14>();
+    }
+
+    public override string Name => "matmul.f32.avx512";
+
+    public override bool IsSupported => Avx512F.IsSupported;
+
+    public override TileType Type => TileType.Float32;
+
+    public override int MaxRows => 14;
+
+    public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => Tiles[rows * 3 + (int)prefetch](arguments);
+
+    private static void Add<TRows>()
+        where TRows : struct, IConstant
+    {
+        Tiles[TRows.Value * 3 + (int)TilePrefetch.None] = &Tile<TRows, PrefetchNone>;
+        Tiles[TRows.Value * 3 + (int)TilePrefetch.Own] = &Tile<TRows, PrefetchOwn>;
+        Tiles[TRows.Value * 3 + (int)TilePrefetch.Next] = &Tile<TRows, PrefetchNext>;
+    }
+
+    private const int Ahead = 4096 / sizeof(float);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile<TRows, TPrefetch>(TileArguments* arguments)
+        where TRows : struct, IConstant
+        where TPrefetch : struct, IConstant
+    {
+        nint stride = arguments->AStride;
+        byte* a0 = arguments->A, a3 = a0 + 3 * stride, a6 = a3 + 3 * stride, a9 = a6 + 3 * stride, a12 = a9 + 3 * stride;    // three rows each: [a], [a + stride], [a + 2 · stride]
+        float* b = (float*)arguments->B;
+        byte* next = arguments->Prefetch;
+        nint step = arguments->PrefetchStep;
+        Vector512<float> l0 = default, r0 = default;
+        Vector512<float> l1 = default, r1 = default;
+        Vector512<float> l2 = default, r2 = default;
+        Vector512<float> l3 = default, r3 = default;
+        Vector512<float> l4 = default, r4 = default;
+        Vector512<float> l5 = default, r5 = default;
+        Vector512<float> l6 = default, r6 = default;
+        Vector512<float> l7 = default, r7 = default;
+        Vector512<float> l8 = default, r8 = default;
+        Vector512<float> l9 = default, r9 = default;
+        Vector512<float> l10 = default, r10 = default;
+        Vector512<float> l11 = default, r11 = default;
+        Vector512<float> l12 = default, r12 = default;
+        Vector512<float> l13 = default, r13 = default;
+        for (nint k = arguments->Depth; k > 0; k--)
+        {
+            if (TPrefetch.Value == (int)TilePrefetch.Own)
+            {
+                Sse.Prefetch0(b + Ahead);
+                Sse.Prefetch0(b + Ahead + 16);
+            }
+
+            if (TPrefetch.Value == (int)TilePrefetch.Next)
+            {
+                Sse.Prefetch1(next);
+                next += step;
+            }
+
+            Vector512<float> left = Vector512.Load(b), right = Vector512.Load(b + 16);
+            b += Columns;
+            (l0, r0) = MultiplyAdd(*(float*)a0, left, right, l0, r0);
+            if (TRows.Value > 1) (l1, r1) = MultiplyAdd(*(float*)(a0 + stride), left, right, l1, r1);
+            if (TRows.Value > 2) (l2, r2) = MultiplyAdd(*(float*)(a0 + 2 * stride), left, right, l2, r2);
+            if (TRows.Value > 3) (l3, r3) = MultiplyAdd(*(float*)a3, left, right, l3, r3);
+            if (TRows.Value > 4) (l4, r4) = MultiplyAdd(*(float*)(a3 + stride), left, right, l4, r4);
+            if (TRows.Value > 5) (l5, r5) = MultiplyAdd(*(float*)(a3 + 2 * stride), left, right, l5, r5);
+            if (TRows.Value > 6) (l6, r6) = MultiplyAdd(*(float*)a6, left, right, l6, r6);
+            if (TRows.Value > 7) (l7, r7) = MultiplyAdd(*(float*)(a6 + stride), left, right, l7, r7);
+            if (TRows.Value > 8) (l8, r8) = MultiplyAdd(*(float*)(a6 + 2 * stride), left, right, l8, r8);
+            if (TRows.Value > 9) (l9, r9) = MultiplyAdd(*(float*)a9, left, right, l9, r9);
+            if (TRows.Value > 10) (l10, r10) = MultiplyAdd(*(float*)(a9 + stride), left, right, l10, r10);
+            if (TRows.Value > 11) (l11, r11) = MultiplyAdd(*(float*)(a9 + 2 * stride), left, right, l11, r11);
+            if (TRows.Value > 12) (l12, r12) = MultiplyAdd(*(float*)a12, left, right, l12, r12);
+            if (TRows.Value > 13) (l13, r13) = MultiplyAdd(*(float*)(a12 + stride), left, right, l13, r13);
+            a0 += sizeof(float);
+            if (TRows.Value > 3) a3 += sizeof(float);
+            if (TRows.Value > 6) a6 += sizeof(float);
+            if (TRows.Value > 9) a9 += sizeof(float);
+            if (TRows.Value > 12) a12 += sizeof(float);
+        }
+
+        float* c = arguments->C;
+        Store(c + 0 * Columns, l0, r0);
+        if (TRows.Value > 1) Store(c + 1 * Columns, l1, r1);
+        if (TRows.Value > 2) Store(c + 2 * Columns, l2, r2);
+        if (TRows.Value > 3) Store(c + 3 * Columns, l3, r3);
+        if (TRows.Value > 4) Store(c + 4 * Columns, l4, r4);
+        if (TRows.Value > 5) Store(c + 5 * Columns, l5, r5);
+        if (TRows.Value > 6) Store(c + 6 * Columns, l6, r6);
+        if (TRows.Value > 7) Store(c + 7 * Columns, l7, r7);
+        if (TRows.Value > 8) Store(c + 8 * Columns, l8, r8);
+        if (TRows.Value > 9) Store(c + 9 * Columns, l9, r9);
+        if (TRows.Value > 10) Store(c + 10 * Columns, l10, r10);
+        if (TRows.Value > 11) Store(c + 11 * Columns, l11, r11);
+        if (TRows.Value > 12) Store(c + 12 * Columns, l12, r12);
+        if (TRows.Value > 13) Store(c + 13 * Columns, l13, r13);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<float> Left, Vector512<float> Right) MultiplyAdd(float a, Vector512<float> left, Vector512<float> right, Vector512<float> sumLeft, Vector512<float> sumRight)
+    {
+        var value = Vector512.Create(a);
+        return (Avx512F.FusedMultiplyAdd(value, left, sumLeft), Avx512F.FusedMultiplyAdd(value, right, sumRight));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(float* c, Vector512<float> left, Vector512<float> right)
+    {
+        left.Store(c);
+        right.Store(c + 16);
+    }
+}

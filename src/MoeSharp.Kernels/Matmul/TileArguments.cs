@@ -1,0 +1,45 @@
+using System.Runtime.InteropServices;
+
+namespace MoeSharp;
+
+/// <summary>
+/// What one call of a <see cref="TileKernel"/> reads and writes. Assembled code takes the address of this structure as its one argument,
+/// so the order and size of the fields are fixed: eight bytes each.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TileArguments
+{
+    /// <summary>The first row of A; a row is <see cref="Depth"/> lanes of 32 bits.</summary>
+    public byte* A;
+
+    /// <summary>Bytes from a row of A to the next. Not a multiple of a large power of two, or the rows share few sets of the nearest cache.</summary>
+    public nint AStride;
+
+    /// <summary>The panel of B: [Depth][<see cref="TileKernel.Columns"/>] lanes, without gaps.</summary>
+    public byte* B;
+
+    /// <summary>Receives the tile [rows][<see cref="TileKernel.Columns"/>] as float32, without gaps.</summary>
+    public float* C;
+
+    /// <summary>The number of lanes that are summed over; 0 or more.</summary>
+    public nint Depth;
+
+    /// <summary>Under <see cref="TilePrefetch.Next"/>, the first line of memory to fetch.</summary>
+    public byte* Prefetch;
+
+    /// <summary>Bytes to move <see cref="Prefetch"/> by per lane of depth.</summary>
+    public nint PrefetchStep;
+}
+
+/// <summary>What a tile fetches ahead of its use.</summary>
+internal enum TilePrefetch
+{
+    /// <summary>Nothing: short tiles run at the speed of memory by themselves, and a fetch would only take its place.</summary>
+    None,
+
+    /// <summary>Its own panel, 4 KB ahead: for a panel that comes from memory and is read once.</summary>
+    Own,
+
+    /// <summary>One line per lane of depth at <see cref="TileArguments.Prefetch"/>: the panel that comes after, while this one is read from the cache.</summary>
+    Next,
+}

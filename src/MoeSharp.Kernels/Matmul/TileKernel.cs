@@ -1,0 +1,40 @@
+namespace MoeSharp;
+
+/// <summary>
+/// The inner loop of every product: a few rows of A times a panel of 32 columns of B, C[m, n] = Σ_k A[m, k] · B[k, n].
+/// </summary>
+/// <remarks>
+/// Memory is counted in lanes of 32 bits: one float32, or two bfloat16 of neighbouring k (the lower half first). Every element is one chain
+/// of multiply-adds in ascending k, whatever the number of rows, so a row has the same bits alone and among others. No checks: callers
+/// own the memory.
+/// </remarks>
+internal abstract unsafe class TileKernel
+{
+    /// <summary>Columns of a panel and of a tile.</summary>
+    public const int Columns = 32;
+
+    /// <summary>The name that logs, the tool and MOESHARP_KERNEL use: operation.type.instructions.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether this processor can run it.</summary>
+    public abstract bool IsSupported { get; }
+
+    /// <summary>The type of A and B.</summary>
+    public abstract TileType Type { get; }
+
+    /// <summary>The most rows of one tile.</summary>
+    public abstract int MaxRows { get; }
+
+    /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
+    public abstract void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch);
+}
+
+/// <summary>The type of the values that a tile multiplies; it always adds in float32.</summary>
+internal enum TileType
+{
+    /// <summary>One value per lane.</summary>
+    Float32,
+
+    /// <summary>Two values per lane.</summary>
+    BFloat16,
+}
