@@ -42,6 +42,8 @@ internal sealed unsafe class Float32Avx512 : TileKernel
 
     public override int MaxRows => 14;
 
+    public override int BlockRows => 7;
+
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => Tiles[rows * 3 + (int)prefetch](arguments);
 
     private static void Add<TRows>()

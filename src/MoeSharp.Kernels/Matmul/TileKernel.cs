@@ -25,6 +25,9 @@ internal abstract unsafe class TileKernel
     /// <summary>The most rows of one tile.</summary>
     public abstract int MaxRows { get; }
 
+    /// <summary>The rows of a block when there are more than <see cref="MaxRows"/>: where the kernel is fastest.</summary>
+    public virtual int BlockRows => MaxRows;
+
     /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
     public abstract void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch);
 }

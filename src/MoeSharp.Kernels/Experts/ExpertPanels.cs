@@ -1,0 +1,93 @@
+namespace MoeSharp;
+
+/// <summary>Experts of one shape as panels, packed once: for weights that stay as they are.</summary>
+/// <remarks>
+/// Per expert the panels of gate and up [H / 16][depth D][16 gate + 16 up], so that the activation finds both in one tile, then those of
+/// down [D / 32][depth H][32]. Columns beyond H and D are zeros, and so is what they compute.
+/// </remarks>
+internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
+{
+    private readonly AlignedMemory _weights;
+    private readonly AlignedMemory? _biases;
+
+    /// <summary>Allocates room for <paramref name="count"/> experts.</summary>
+    public ExpertPanels(ExpertShape shape, int count, bool hasBias)
+        : base(shape)
+    {
+        Count = count;
+        _weights = new AlignedMemory(checked(count * shape.PackedBytes), $"the packed weights of {count} experts of {shape.Hidden} by {shape.Intermediate}");
+        if (!hasBias) return;
+
+        _biases = new AlignedMemory(checked((long)count * BiasValues * sizeof(float)), $"the biases of {count} experts");
+        _biases.Clear();
+    }
+
+    /// <summary>The number of experts.</summary>
+    public int Count { get; }
+
+    /// <inheritdoc/>
+    public override bool IsPacked => true;
+
+    private int BiasValues => (Shape.UpPanels + Shape.DownPanels) * TileKernel.Columns;
+
+    /// <inheritdoc/>
+    public override byte* Up(int expert, int panel, byte* scratch) => Up(expert, panel);
+
+    /// <inheritdoc/>
+    public override byte* Down(int expert, int panel, byte* scratch) => Down(expert, panel);
+
+    /// <summary>A panel of gate and up.</summary>
+    private byte* Up(int expert, int panel) => _weights.Start + expert * Shape.PackedBytes + panel * Shape.UpPanelBytes;
+
+    /// <summary>A panel of down.</summary>
+    private byte* Down(int expert, int panel) => Up(expert, Shape.UpPanels) + panel * Shape.DownPanelBytes;
+
+    /// <inheritdoc/>
+    public override float* UpBias(int expert, int panel) => _biases is null ? null : (float*)_biases.Start + (long)expert * BiasValues + panel * TileKernel.Columns;
+
+    /// <inheritdoc/>
+    public override float* DownBias(int expert, int panel) => UpBias(expert, Shape.UpPanels + panel);
+
+    /// <summary>Packs one expert from matrices whose rows are outputs: gate and up [H, D], down [D, H].</summary>
+    public void Pack(int expert, float* gate, float* up, float* down)
+    {
+        for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, Up(expert, panel));
+        for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, Down(expert, panel));
+    }
+
+    /// <summary>Takes the biases of one expert: gate and up [H], down [D].</summary>
+    public void PackBias(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up, ReadOnlySpan<float> down)
+    {
+        for (int column = 0; column < gate.Length; column++)
+        {
+            float* panel = UpBias(expert, column / 16);
+            (panel[column % 16], panel[16 + column % 16]) = (gate[column], up[column]);
+        }
+
+        down.CopyTo(new Span<float>(DownBias(expert, 0), Shape.DownPanels * TileKernel.Columns));
+    }
+
+    /// <summary>Packs one panel of gate and up.</summary>
+    public static void PackUp(ExpertShape shape, float* gate, float* up, int panel, byte* to)
+    {
+        int first = panel * 16, rows = Math.Min(16, shape.Intermediate - first);
+        PanelPacker.Transposed(gate + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to);
+        PanelPacker.Transposed(up + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to + 16);
+    }
+
+    /// <summary>Packs one panel of down.</summary>
+    public static void PackDown(ExpertShape shape, float* down, int panel, byte* to)
+    {
+        for (int half = 0; half < 2; half++)
+        {
+            int first = panel * TileKernel.Columns + half * 16, rows = Math.Clamp(shape.Hidden - first, 0, 16);
+            PanelPacker.Transposed(down + (nint)first * shape.Intermediate, shape.Intermediate, rows, shape.Intermediate, shape.Type, (float*)to + half * 16);
+        }
+    }
+
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _biases?.Dispose();
+    }
+}

@@ -1,0 +1,42 @@
+namespace MoeSharp;
+
+/// <summary>The sizes of one gated expert, and of its panels and rows in memory.</summary>
+/// <param name="Hidden">The width D of tokens.</param>
+/// <param name="Intermediate">The width H between the products.</param>
+/// <param name="Type">The type that products read.</param>
+internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileType Type)
+{
+    private const int Line = 64;
+
+    /// <summary>Panels of gate and up: 16 columns of each.</summary>
+    public int UpPanels => (Intermediate + 15) / 16;
+
+    /// <summary>Panels of down: 32 columns.</summary>
+    public int DownPanels => (Hidden + TileKernel.Columns - 1) / TileKernel.Columns;
+
+    /// <summary>The lanes that gate and up sum over.</summary>
+    public int UpDepth => PanelPacker.Lanes(Hidden, Type);
+
+    /// <summary>The lanes that down sums over.</summary>
+    public int DownDepth => PanelPacker.Lanes(Intermediate, Type);
+
+    /// <summary>Bytes of a panel of gate and up.</summary>
+    public nint UpPanelBytes => PanelPacker.Bytes(Hidden, Type);
+
+    /// <summary>Bytes of a panel of down.</summary>
+    public nint DownPanelBytes => PanelPacker.Bytes(Intermediate, Type);
+
+    /// <summary>Bytes of an expert's panels.</summary>
+    public long PackedBytes => (long)UpPanels * UpPanelBytes + (long)DownPanels * DownPanelBytes;
+
+    /// <summary>Bytes from one gathered row to the next: a line more than it needs, so that neighbours do not share cache sets.</summary>
+    public nint InputStride => Padded(UpDepth * sizeof(float)) + Line;
+
+    /// <summary>Bytes from one hidden row to the next; whole panels.</summary>
+    public nint HiddenStride => Padded(UpPanels * 16 * (Type == TileType.Float32 ? 4 : 2)) + Line;
+
+    /// <summary>Values from one output row to the next; whole panels.</summary>
+    public int OutputStride => DownPanels * TileKernel.Columns;
+
+    private static nint Padded(nint bytes) => (bytes + Line - 1) & -Line;
+}

@@ -1,0 +1,241 @@
+using System.Runtime.Intrinsics;
+
+namespace MoeSharp;
+
+/// <summary>
+/// Tokens through their experts, fused: rows are gathered expert by expert, gate and up are one product with the activation in its
+/// epilogue, then down, and last the weighted sum of every token's rows.
+/// </summary>
+/// <remarks>
+/// Every output element is one chain of multiply-adds per product and one ordered sum over the token's slots: the bits do not depend on
+/// the number of threads, nor on which tokens share a call.
+/// </remarks>
+internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo) : ISharedWork
+{
+    private const int Gather = 0, Up = 1, Down = 2, Combine = 3;
+    private const int RowsPerGather = 32, TokensPerCombine = 16;
+    private const long TaskBytes = 1 << 20;         // of weights; from 0.5 to 4 MB there was no difference
+    private const long LeastTaskBytes = 64 << 10;
+    private const long WorkWorthWaking = 4_000_000; // multiply-adds: about 0.1 ms
+
+    private readonly ExpertShape _shape = source.Shape;
+    private readonly PassTasks _tasks = new();
+    private readonly ExpertRows _rows = new();
+    private float* _x, _y, _kept, _outputs;
+    private byte* _inputs, _hidden;
+    private ThreadScratch _scratch;
+
+    /// <summary>Runs the tokens of a plan.</summary>
+    /// <param name="pool">The threads.</param>
+    /// <param name="memory">The rows in between.</param>
+    /// <param name="x">The tokens [T, D].</param>
+    /// <param name="plan">Who goes where.</param>
+    /// <param name="y">Receives the sums [T, D].</param>
+    /// <param name="kept">Receives the pre-activations of every row, [R][H / 16][16 gate + 16 up], for the way back; null for nobody.</param>
+    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, float* kept)
+    {
+        _x = x;
+        _y = y;
+        _kept = kept;
+        _rows.Take(plan);
+        _inputs = memory.Area("the gathered rows", _rows.Count * (long)_shape.InputStride);
+        _hidden = memory.Area("the hidden rows", _rows.Count * (long)_shape.HiddenStride);
+        _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
+        _scratch = memory.Scratch(pool.Threads, source.IsPacked ? 0 : nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
+        ListTasks(pool.Threads);
+        pool.Run(this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate > WorkWorthWaking);
+    }
+
+    void ISharedWork.Execute(int worker)
+    {
+        while (_tasks.TryTake(out var task))
+        {
+            switch (task.Kind)
+            {
+                case Gather: GatherRows(task); break;
+                case Up: RunUp(task, worker); break;
+                case Down: RunDown(task, worker); break;
+                case Combine: CombineTokens(task, worker); break;
+            }
+        }
+    }
+
+    // down comes two experts late: by then the rows it needs are there, and no thread waits
+    private void ListTasks(int threads)
+    {
+        const int Late = 2;
+
+        var plan = _rows.Plan;
+        int experts = plan.ExpertCount, active = 0;
+        Span<int> pending = stackalloc int[Late];
+        for (int e = 0; e < experts; e++) active += plan.Offsets[e + 1] > plan.Offsets[e] ? 1 : 0;
+
+        long bytes = Math.Clamp(active * _shape.PackedBytes / (8L * threads), LeastTaskBytes, TaskBytes);
+        int upPart = (int)Math.Max(1, bytes / _shape.UpPanelBytes), downPart = (int)Math.Max(1, bytes / _shape.DownPanelBytes);
+        _tasks.Clear(3 * experts + 1);
+        int seen = 0;
+        for (int e = 0; e < experts; e++)
+        {
+            int count = _rows.Of(e).Count;
+            if (count == 0) continue;
+
+            _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
+            _tasks.Add(Up, e, _shape.UpPanels, upPart, UpCounter(e));
+            if (seen >= Late) AddDown(pending[seen % Late], downPart);
+            pending[seen++ % Late] = e;
+        }
+
+        for (int late = Math.Max(0, seen - Late); late < seen; late++) AddDown(pending[late % Late], downPart);
+        _tasks.Add(Combine, 0, plan.TokenCount, TokensPerCombine, AllCounter + 0);
+    }
+
+    private void AddDown(int expert, int part) => _tasks.Add(Down, expert, _shape.DownPanels, part, DownCounter(expert));
+
+    private int AllCounter => 3 * _rows.Plan.ExpertCount;
+
+    private static int GatherCounter(int expert) => 3 * expert;
+
+    private static int UpCounter(int expert) => 3 * expert + 1;
+
+    private static int DownCounter(int expert) => 3 * expert + 2;
+
+    private void GatherRows(in PassTask task)
+    {
+        int first = _rows.Of(task.Expert).First;
+        for (int row = first + task.First; row < first + task.End; row++)
+        {
+            float* token = _x + (long)_rows.Tokens[row] * _shape.Hidden;
+            RowGather.Copy(token, _inputs + row * _shape.InputStride, _shape, applyTo == WeightTarget.Input ? _rows.Plan.Weights[_rows.Plan.Order[row]] : 1);
+        }
+
+        _tasks.Done(GatherCounter(task.Expert));
+    }
+
+    private void RunUp(in PassTask task, int worker)
+    {
+        _tasks.WaitFor(GatherCounter(task.Expert));
+        var (first, count) = _rows.Of(task.Expert);
+        for (int panel = task.First; panel < task.End; panel++)
+        {
+            byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker));
+            byte* next = source.IsPacked && panel + 1 < task.End ? weights + _shape.UpPanelBytes : null;
+            var sink = new UpSink(this, first, panel, source.UpBias(task.Expert, panel));
+            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, source.IsPacked && panel == task.First, next, _scratch.Tile(worker), sink);
+        }
+
+        _tasks.Done(UpCounter(task.Expert));
+    }
+
+    private void RunDown(in PassTask task, int worker)
+    {
+        _tasks.WaitFor(UpCounter(task.Expert));
+        var (first, count) = _rows.Of(task.Expert);
+        for (int panel = task.First; panel < task.End; panel++)
+        {
+            byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker));
+            byte* next = source.IsPacked && panel + 1 < task.End ? weights + _shape.DownPanelBytes : null;
+            var sink = new DownSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
+            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, source.IsPacked && panel == task.First, next, _scratch.Tile(worker), sink);
+        }
+
+        _tasks.Done(DownCounter(task.Expert));
+    }
+
+    private void CombineTokens(in PassTask task, int worker)
+    {
+        var plan = _rows.Plan;
+        for (int token = task.First; token < task.End; token++)
+        {
+            var experts = plan.Experts.AsSpan(token * plan.Width, plan.Width);
+            var rows = _rows.Rows.Slice(token * plan.Width, plan.Width);
+            for (int slot = 0; slot < experts.Length; slot++)
+            {
+                if (rows[slot] >= 0) _tasks.WaitFor(DownCounter(experts[slot]));
+            }
+
+            Sum(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), _y + (long)token * _shape.Hidden);
+        }
+    }
+
+    private void Sum(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, float* y)
+    {
+        int column = 0;
+        for (; column + 64 <= _shape.Hidden; column += 64)
+        {
+            Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+            for (int slot = 0; slot < rows.Length; slot++)
+            {
+                if (rows[slot] < 0) continue;
+
+                float* z = _outputs + (long)rows[slot] * _shape.OutputStride + column;
+                var weight = Vector512.Create(applyTo == WeightTarget.Input ? 1 : weights[slot]);
+                s0 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z), s0);
+                s1 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z + 16), s1);
+                s2 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z + 32), s2);
+                s3 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z + 48), s3);
+            }
+
+            s0.Store(y + column);
+            s1.Store(y + column + 16);
+            s2.Store(y + column + 32);
+            s3.Store(y + column + 48);
+        }
+
+        for (; column < _shape.Hidden; column += 16)
+        {
+            Vector512<float> sum = default;
+            for (int slot = 0; slot < rows.Length; slot++)
+            {
+                if (rows[slot] < 0) continue;
+
+                float* z = _outputs + (long)rows[slot] * _shape.OutputStride + column;      // whole panels: there is something to read
+                sum = Vector512.FusedMultiplyAdd(Vector512.Create(applyTo == WeightTarget.Input ? 1 : weights[slot]), Vector512.Load(z), sum);
+            }
+
+            if (column + 16 <= _shape.Hidden) sum.Store(y + column);
+            else for (int i = 0; i < _shape.Hidden - column; i++) y[column + i] = sum[i];
+        }
+    }
+
+    /// <summary>Bias, keeping, activation.</summary>
+    private readonly struct UpSink(ForwardPass pass, int firstRow, int panel, float* bias) : ITileSink
+    {
+        public void Take(float* tile, int first, int rows)
+        {
+            if (bias is not null) GatedEpilogue.AddBias(tile, rows, bias);
+
+            int row = firstRow + first;
+            ref readonly var shape = ref pass._shape;
+            if (pass._kept is not null) Keep(tile, pass._kept + ((long)row * shape.UpPanels + panel) * TileKernel.Columns, rows, shape.UpPanels * TileKernel.Columns);
+            pass.Activate(tile, rows, row, panel);
+        }
+
+        private static void Keep(float* tile, float* to, int rows, int stride)
+        {
+            for (int row = 0; row < rows; row++, tile += TileKernel.Columns, to += stride)
+            {
+                Vector512.Load(tile).Store(to);
+                Vector512.Load(tile + 16).Store(to + 16);
+            }
+        }
+    }
+
+    private void Activate(float* tile, int rows, int row, int panel) =>
+        epilogue.Activate(tile, TileKernel.Columns, rows, _hidden + row * _shape.HiddenStride + panel * (_shape.Type == TileType.Float32 ? 64 : 32), _shape.HiddenStride, _shape.Type);
+
+    /// <summary>Bias, then out to the row.</summary>
+    private readonly struct DownSink(float* output, int stride, float* bias) : ITileSink
+    {
+        public void Take(float* tile, int first, int rows)
+        {
+            if (bias is not null) GatedEpilogue.AddBias(tile, rows, bias);
+
+            float* to = output + (long)first * stride;
+            for (int row = 0; row < rows; row++, tile += TileKernel.Columns, to += stride)
+            {
+                Vector512.Load(tile).Store(to);
+                Vector512.Load(tile + 16).Store(to + 16);
+            }
+        }
+    }
+}

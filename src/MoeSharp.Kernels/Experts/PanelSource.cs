@@ -1,0 +1,23 @@
+namespace MoeSharp;
+
+/// <summary>Where a pass finds the panels of its experts.</summary>
+internal abstract unsafe class PanelSource(ExpertShape shape)
+{
+    /// <summary>The sizes of every expert.</summary>
+    public ExpertShape Shape { get; } = shape;
+
+    /// <summary>Whether panels lie in memory one after another, so that the next one can be fetched ahead; else they are packed into the scratch when asked for.</summary>
+    public abstract bool IsPacked { get; }
+
+    /// <summary>A panel of gate and up: [depth][16 gate + 16 up].</summary>
+    public abstract byte* Up(int expert, int panel, byte* scratch);
+
+    /// <summary>A panel of down: [depth][32].</summary>
+    public abstract byte* Down(int expert, int panel, byte* scratch);
+
+    /// <summary>The 32 biases of a panel of gate and up, or null.</summary>
+    public abstract float* UpBias(int expert, int panel);
+
+    /// <summary>The 32 biases of a panel of down, or null.</summary>
+    public abstract float* DownBias(int expert, int panel);
+}

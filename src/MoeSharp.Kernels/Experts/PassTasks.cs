@@ -1,0 +1,61 @@
+namespace MoeSharp;
+
+/// <summary>A part of a pass that one thread does: panels, rows or tokens First..End of an expert.</summary>
+/// <param name="Kind">Which step; the pass says what its numbers mean.</param>
+/// <param name="Expert">The expert.</param>
+/// <param name="First">The first panel, row or token.</param>
+/// <param name="End">The one after the last.</param>
+internal readonly record struct PassTask(int Kind, int Expert, int First, int End);
+
+/// <summary>
+/// The tasks of a pass in one list, taken in order. A task may wait for others that stand before it: those were taken before, so that no
+/// two can wait for each other. There are no barriers.
+/// </summary>
+internal sealed class PassTasks
+{
+    private const int CountersPerLine = 16;     // counters that threads wait on do not share cache lines
+
+    private PassTask[] _tasks = new PassTask[64];
+    private int[] _done = [], _needed = [];
+    private int _count, _next;
+
+    /// <summary>Starts a list with <paramref name="counters"/> counters of tasks done.</summary>
+    public void Clear(int counters)
+    {
+        (_count, _next) = (0, 0);
+        if (_needed.Length < counters) (_needed, _done) = (new int[counters], new int[counters * CountersPerLine]);
+        Array.Clear(_needed, 0, counters);
+        Array.Clear(_done, 0, counters * CountersPerLine);
+    }
+
+    /// <summary>Adds tasks that cover 0..<paramref name="total"/> in parts of <paramref name="part"/>, counted by <paramref name="counter"/>.</summary>
+    public void Add(int kind, int expert, int total, int part, int counter)
+    {
+        for (int first = 0; first < total; first += part)
+        {
+            if (_count == _tasks.Length) Array.Resize(ref _tasks, 2 * _count);
+            _tasks[_count++] = new PassTask(kind, expert, first, Math.Min(total, first + part));
+            _needed[counter]++;
+        }
+    }
+
+    /// <summary>The next task that nobody has taken.</summary>
+    public bool TryTake(out PassTask task)
+    {
+        int index = Interlocked.Increment(ref _next) - 1;
+        bool isTask = index < _count;
+        task = isTask ? _tasks[index] : default;
+        return isTask;
+    }
+
+    /// <summary>Counts a task as done.</summary>
+    public void Done(int counter) => Interlocked.Increment(ref _done[counter * CountersPerLine]);
+
+    /// <summary>Waits until all tasks of a counter are done.</summary>
+    public void WaitFor(int counter)
+    {
+        ref int done = ref _done[counter * CountersPerLine];
+        var pause = new SpinPause();
+        while (Volatile.Read(ref done) < _needed[counter]) pause.Once();
+    }
+}

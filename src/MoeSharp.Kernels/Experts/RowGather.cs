@@ -1,0 +1,26 @@
+namespace MoeSharp;
+
+/// <summary>Copies a token to the row of an expert, in the type of the product.</summary>
+internal static unsafe class RowGather
+{
+    /// <summary>Copies <paramref name="token"/> times <paramref name="weight"/>; fills the last lane.</summary>
+    public static void Copy(float* token, byte* row, ExpertShape shape, float weight)
+    {
+        int count = shape.Hidden;
+        if (shape.Type == TileType.BFloat16 && count % 2 != 0) ((ushort*)row)[count] = 0;
+        if (weight == 1)
+        {
+            PanelPacker.Copy(token, count, shape.Type, row);
+            return;
+        }
+
+        const int Part = 256;
+        float* scaled = stackalloc float[Part];
+        for (int first = 0; first < count; first += Part)
+        {
+            int length = Math.Min(Part, count - first);
+            for (int i = 0; i < length; i++) scaled[i] = token[first + i] * weight;
+            PanelPacker.Copy(scaled, length, shape.Type, row + first * (shape.Type == TileType.Float32 ? 4 : 2));
+        }
+    }
+}

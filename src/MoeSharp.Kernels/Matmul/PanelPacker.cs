@@ -1,0 +1,133 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace MoeSharp;
+
+/// <summary>
+/// Matrices to the panels of <see cref="TileKernel"/>: lanes [depth][32], so that a tile reads its panel as one stream. A half panel is
+/// 16 columns of it.
+/// </summary>
+internal static unsafe class PanelPacker
+{
+    private const int Square = 16;
+
+    /// <summary>The lanes of a depth of <paramref name="values"/> values.</summary>
+    public static int Lanes(int values, TileType type) => type == TileType.Float32 ? values : (values + 1) / 2;
+
+    /// <summary>Bytes of a panel of a depth of <paramref name="values"/> values.</summary>
+    public static nint Bytes(int values, TileType type) => (nint)Lanes(values, type) * TileKernel.Columns * sizeof(float);
+
+    /// <summary>
+    /// Packs rows of a matrix as the columns of a half panel: what a product with the transposed matrix, x · Wᵀ, reads.
+    /// </summary>
+    /// <param name="source">The first of the rows, float32.</param>
+    /// <param name="stride">Values from a row to the next.</param>
+    /// <param name="rows">How many of the 16 columns there are, 0 to 16; the others become zeros.</param>
+    /// <param name="depth">Values per row.</param>
+    /// <param name="type">The type of the panel.</param>
+    /// <param name="half">The first lane of the half panel.</param>
+    public static void Transposed(float* source, nint stride, int rows, int depth, TileType type, float* half)
+    {
+        int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type), whole = type == TileType.Float32 && rows == Square ? depth / Square * Square : 0;
+        for (int k = 0; k < whole; k += Square) Transpose(source + k, stride, half + (nint)k * TileKernel.Columns);
+
+        float* block = stackalloc float[Square * Square];
+        for (int k = whole; k < lanes; k += Square)
+        {
+            new Span<float>(block, Square * Square).Clear();
+            int count = Math.Min(Square * perLane, depth - k * perLane);
+            for (int row = 0; row < rows; row++) Copy(source + row * stride + k * perLane, count, type, block + row * Square);
+            Transpose(block, Square, half + (nint)k * TileKernel.Columns, Math.Min(Square, lanes - k));
+        }
+    }
+
+    /// <summary>Packs 32 columns of a matrix as they lie: what a product with the matrix itself, y · W, reads.</summary>
+    /// <param name="source">The first row's first of the columns, float32.</param>
+    /// <param name="stride">Values from a row to the next.</param>
+    /// <param name="columns">How many of the 32 columns there are; the others become zeros.</param>
+    /// <param name="depth">The number of rows.</param>
+    /// <param name="panel">The panel.</param>
+    public static void Straight(float* source, nint stride, int columns, int depth, float* panel)
+    {
+        if (columns < TileKernel.Columns) new Span<float>(panel, depth * TileKernel.Columns).Clear();
+        for (int k = 0; k < depth; k++, source += stride, panel += TileKernel.Columns)
+        {
+            if (columns == TileKernel.Columns)
+            {
+                Vector512.Load(source).Store(panel);
+                Vector512.Load(source + Square).Store(panel + Square);
+            }
+            else
+            {
+                new ReadOnlySpan<float>(source, columns).CopyTo(new Span<float>(panel, columns));
+            }
+        }
+    }
+
+    /// <summary>Copies <paramref name="count"/> float32 values in the type of a row of A or of a panel.</summary>
+    public static void Copy(float* source, int count, TileType type, void* destination)
+    {
+        if (type == TileType.Float32) new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));
+        else BFloat16Values.Round(new(source, count), new(destination, count));
+    }
+
+    private static void Transpose(float* from, nint stride, float* to, int rows)
+    {
+        if (rows == Square)
+        {
+            Transpose(from, stride, to);
+            return;
+        }
+
+        for (int r = 0; r < rows; r++)
+        {
+            for (int c = 0; c < Square; c++) to[r * TileKernel.Columns + c] = from[c * stride + r];
+        }
+    }
+
+    /// <summary>to[k][c] = from[c][k] for 16 by 16 lanes.</summary>
+    private static void Transpose(float* from, nint stride, float* to)
+    {
+        if (!Avx512F.IsSupported)
+        {
+            for (int c = 0; c < Square; c++)
+            {
+                for (int k = 0; k < Square; k++) to[k * TileKernel.Columns + c] = from[c * stride + k];
+            }
+
+            return;
+        }
+
+        // columns 4i + j of four rows come to block i of the j-th vector; then blocks of four vectors change places
+        var (a0, a1, a2, a3) = Quad(from, stride);
+        var (b0, b1, b2, b3) = Quad(from + 4 * stride, stride);
+        var (c0, c1, c2, c3) = Quad(from + 8 * stride, stride);
+        var (d0, d1, d2, d3) = Quad(from + 12 * stride, stride);
+        Blocks(a0, b0, c0, d0, to);
+        Blocks(a1, b1, c1, d1, to + TileKernel.Columns);
+        Blocks(a2, b2, c2, d2, to + 2 * TileKernel.Columns);
+        Blocks(a3, b3, c3, d3, to + 3 * TileKernel.Columns);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<float>, Vector512<float>, Vector512<float>, Vector512<float>) Quad(float* from, nint stride)
+    {
+        var (r0, r1, r2, r3) = (Vector512.Load(from), Vector512.Load(from + stride), Vector512.Load(from + 2 * stride), Vector512.Load(from + 3 * stride));
+        var (low01, high01) = (Avx512F.UnpackLow(r0, r1).AsDouble(), Avx512F.UnpackHigh(r0, r1).AsDouble());
+        var (low23, high23) = (Avx512F.UnpackLow(r2, r3).AsDouble(), Avx512F.UnpackHigh(r2, r3).AsDouble());
+        return (Avx512F.UnpackLow(low01, low23).AsSingle(), Avx512F.UnpackHigh(low01, low23).AsSingle(), Avx512F.UnpackLow(high01, high23).AsSingle(), Avx512F.UnpackHigh(high01, high23).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Blocks(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to)
+    {
+        const byte Even = 0x88, Odd = 0xdd;
+        var (even1, odd1) = (Avx512F.Shuffle4x128(a, b, Even), Avx512F.Shuffle4x128(a, b, Odd));
+        var (even2, odd2) = (Avx512F.Shuffle4x128(c, d, Even), Avx512F.Shuffle4x128(c, d, Odd));
+        Avx512F.Shuffle4x128(even1, even2, Even).Store(to);
+        Avx512F.Shuffle4x128(odd1, odd2, Even).Store(to + 4 * TileKernel.Columns);
+        Avx512F.Shuffle4x128(even1, even2, Odd).Store(to + 8 * TileKernel.Columns);
+        Avx512F.Shuffle4x128(odd1, odd2, Odd).Store(to + 12 * TileKernel.Columns);
+    }
+}
