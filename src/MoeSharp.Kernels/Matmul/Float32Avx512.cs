@@ -42,7 +42,7 @@ internal sealed unsafe class Float32Avx512 : TileKernel
 
     public override int MaxRows => 14;
 
-    public override int BlockRows => 7;
+    public override int BlockRows => 6;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => Tiles[rows * 3 + (int)prefetch](arguments);
 
