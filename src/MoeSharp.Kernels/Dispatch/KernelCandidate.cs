@@ -1,0 +1,24 @@
+namespace MoeSharp;
+
+/// <summary>A kernel of the catalogue, as this machine sees it.</summary>
+/// <param name="Kernel">The kernel.</param>
+/// <param name="Needs">What it needs of a processor, to follow "needs".</param>
+internal sealed record KernelCandidate(TileKernel Kernel, string Needs)
+{
+    public string Name => Kernel.Name;
+
+    /// <summary>The operation and type that it competes for: its name without the instructions.</summary>
+    public string Operation => OperationOf(Kernel.Type);
+
+    public bool IsSupported => Kernel.IsSupported;
+
+    /// <summary>Why it cannot run here; null when it can.</summary>
+    public string? Obstacle => IsSupported ? null : $"needs {Needs}";
+
+    public static string OperationOf(TileType type) => type switch
+    {
+        TileType.Float32 => "matmul.f32",
+        TileType.BFloat16 => "matmul.bf16",
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+    };
+}

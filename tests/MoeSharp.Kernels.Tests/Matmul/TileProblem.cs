@@ -1,0 +1,117 @@
+using System.Runtime.InteropServices;
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Kernels.Tests;
+
+/// <summary>A product for tiles: A [rows][depth] and B [depth][32] in lanes of 32 bits, every buffer against a guard page.</summary>
+internal sealed unsafe class TileProblem : IDisposable
+{
+    public const int Columns = TileKernel.Columns;
+    public const int MostRows = 14;
+
+    private const int Lane = 4;
+
+    private readonly GuardedMemory _a, _b, _c;
+
+    public TileProblem(TileType type, int depth, int padding = 0)
+    {
+        (Type, Depth, Stride) = (type, depth, (depth + padding) * Lane);
+        (A, B) = (new uint[MostRows * depth], new uint[depth * Columns]);
+        _a = new GuardedMemory(MostRows * Stride + 1);
+        _b = new GuardedMemory(depth * Columns * Lane + 1);
+        _c = new GuardedMemory(MostRows * Columns * Lane);
+    }
+
+    public TileType Type { get; }
+
+    public int Depth { get; }
+
+    /// <summary>Bytes from a row of A to the next.</summary>
+    public int Stride { get; }
+
+    /// <summary>The lanes of A, [14][depth].</summary>
+    public uint[] A { get; }
+
+    /// <summary>The lanes of B, [depth][32].</summary>
+    public uint[] B { get; }
+
+    public static TileProblem Random(TileType type, int depth, int seed, int padding = 0)
+    {
+        var problem = new TileProblem(type, depth, padding);
+        var random = new Random(seed);
+        problem.Fill(() => random.NextSingle() * 2 - 1);
+        return problem;
+    }
+
+    public void Fill(Func<float> next)
+    {
+        for (int i = 0; i < A.Length; i++) A[i] = Lanes.Draw(Type, next);
+        for (int i = 0; i < B.Length; i++) B[i] = Lanes.Draw(Type, next);
+    }
+
+    /// <summary>The tile of the first rows, computed with all buffers against their last guard, or their first.</summary>
+    public float[] Run(TileKernel kernel, int rows, TilePrefetch prefetch = TilePrefetch.None, bool isAtEnd = true, int firstRow = 0)
+    {
+        int sizeA = Depth == 0 ? 0 : (rows - 1) * Stride + Depth * Lane, sizeB = Depth * Columns * Lane, sizeC = rows * Columns * Lane;
+        byte* a = isAtEnd ? _a.Last(sizeA) : _a.First(sizeA), b = isAtEnd ? _b.Last(sizeB) : _b.First(sizeB), c = isAtEnd ? _c.Last(sizeC) : _c.First(sizeC);
+        for (int m = 0; m < rows; m++) A.AsSpan((firstRow + m) * Depth, Depth).CopyTo(new Span<uint>(a + m * Stride, Depth));
+        B.CopyTo(new Span<uint>(b, Depth * Columns));
+        new Span<float>(c, rows * Columns).Fill(float.NaN); // C is written, never read
+
+        // where a prefetch looks does not matter: here, nobody may read
+        var arguments = new TileArguments { A = a, AStride = Stride, B = b, C = (float*)c, Depth = Depth, Prefetch = (byte*)64, PrefetchStep = 64 };
+        kernel.Multiply(&arguments, rows, prefetch);
+
+        return new Span<float>(c, rows * Columns).ToArray();
+    }
+
+    /// <summary>C and Σ |A|·|B| of all rows, in double precision.</summary>
+    public (double[] Sum, double[] Scale) Reference()
+    {
+        var (sum, scale) = (new double[MostRows * Columns], new double[MostRows * Columns]);
+        for (int m = 0; m < MostRows; m++)
+        {
+            for (int k = 0; k < Depth; k++)
+            {
+                for (int n = 0; n < Columns; n++)
+                {
+                    foreach (var (a, b) in Lanes.Values(Type, A[m * Depth + k]).Zip(Lanes.Values(Type, B[k * Columns + n])))
+                    {
+                        sum[m * Columns + n] += (double)a * b;
+                        scale[m * Columns + n] += Math.Abs((double)a * b);
+                    }
+                }
+            }
+        }
+
+        return (sum, scale);
+    }
+
+    public void Dispose()
+    {
+        _a.Dispose();
+        _b.Dispose();
+        _c.Dispose();
+    }
+}
+
+/// <summary>Lanes of 32 bits, and the values in them.</summary>
+internal static class Lanes
+{
+    public static uint Draw(TileType type, Func<float> next) =>
+        type == TileType.Float32 ? BitConverter.SingleToUInt32Bits(next()) : RoundToBFloat16(next()) | (uint)RoundToBFloat16(next()) << 16;
+
+    public static float[] Values(TileType type, uint lane) =>
+        type == TileType.Float32 ? [BitConverter.UInt32BitsToSingle(lane)] : [FromBFloat16((ushort)lane), FromBFloat16((ushort)(lane >> 16))];
+
+    public static float FromBFloat16(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
+    /// <summary>The nearest bfloat16, ties to even; a NaN stays one.</summary>
+    public static ushort RoundToBFloat16(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return float.IsNaN(value) ? (ushort)(bits >> 16 | 0x40) : (ushort)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    }
+
+    public static uint[] Bits(float[] values) => MemoryMarshal.Cast<float, uint>(values).ToArray();
+}
