@@ -12,7 +12,9 @@ try
     Require(ConfigIsReadBack(options, Path.Combine(folder, "config.json")), "a written config is read back differently");
     Require(WeightsAreReadBack(folder), "written tensors are read back differently");
     Require(DamageIsRefused(folder), "a damaged file opens");
-    Console.WriteLine("ok");
+    foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
+    Require(DisassemblyEndsInReturn(), "assembled code cannot be listed");
+    Console.WriteLine($"ok; kernels: {string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name))}");
     return 0;
 }
 catch (InvalidOperationException e)
@@ -101,6 +103,27 @@ static bool DamageIsRefused(string folder)
         return e.Message.Contains("incomplete", StringComparison.Ordinal);
     }
 }
+
+// A is all 3 and B all 2: every sum is 6 per value
+static unsafe bool TileIsExact(TileKernel kernel)
+{
+    const int Depth = 7;
+    var (lane3, lane2) = kernel.Type == TileType.Float32 ? (0x40400000u, 0x40000000u) : (0x40404040u, 0x40004000u);
+    uint[] a = new uint[kernel.MaxRows * Depth], b = new uint[Depth * TileKernel.Columns];
+    float[] c = new float[kernel.MaxRows * TileKernel.Columns];
+    a.AsSpan().Fill(lane3);
+    b.AsSpan().Fill(lane2);
+    fixed (uint* pointerA = a, pointerB = b)
+    fixed (float* pointerC = c)
+    {
+        var arguments = new TileArguments { A = (byte*)pointerA, AStride = Depth * sizeof(uint), B = (byte*)pointerB, C = pointerC, Depth = Depth };
+        kernel.Multiply(&arguments, kernel.MaxRows, TilePrefetch.Own);
+    }
+
+    return c.All(value => value == (kernel.Type == TileType.Float32 ? 6 * Depth : 12 * Depth));
+}
+
+static bool DisassemblyEndsInReturn() => Disassembly.Lines(TileEmitter.Emit(14, TilePrefetch.Next, CallingConvention.Windows)).Last().EndsWith(" ret", StringComparison.Ordinal);
 
 static void Require(bool holds, string fault)
 {

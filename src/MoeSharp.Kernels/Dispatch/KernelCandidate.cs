@@ -13,7 +13,10 @@ internal sealed record KernelCandidate(TileKernel Kernel, string Needs)
     public bool IsSupported => Kernel.IsSupported;
 
     /// <summary>Why it cannot run here; null when it can.</summary>
-    public string? Obstacle => IsSupported ? null : $"needs {Needs}";
+    public string? Obstacle => IsSupported ? null : (Kernel as IAssembledKernel)?.Obstacle ?? $"needs {Needs}";
+
+    /// <summary>What keeps an assembled kernel from running although the processor has its instructions; null when nothing does.</summary>
+    public string? Fault => (Kernel as IAssembledKernel)?.Fault;
 
     public static string OperationOf(TileType type) => type switch
     {

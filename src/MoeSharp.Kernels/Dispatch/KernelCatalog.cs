@@ -16,6 +16,7 @@ internal static class KernelCatalog
         new(new Float32Avx2(), "AVX2 and FMA"),
         new(new Float32Vector128(), "vectors of 128 bits"),
         new(new Float32Scalar(), "nothing"),
+        new(new BFloat16Avx512(), "AVX512-BF16"),
         new(new BFloat16Portable(), "vectors of 128 bits"),
         new(new BFloat16Scalar(), "nothing"),
     ];
@@ -28,6 +29,16 @@ internal static class KernelCatalog
     /// <summary>What was chosen, one for each operation.</summary>
     /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>
     public static IReadOnlyList<KernelChoice> Choices => Chosen.Value;
+
+    /// <summary>
+    /// Kernels that this processor could run and this process does not, and why: a system that forbids code written at run time, or code that
+    /// failed its check. For whoever holds a logger to say once.
+    /// </summary>
+    public static IEnumerable<string> Warnings =>
+        from choice in Choices
+        from candidate in Tiles.Where(candidate => candidate.Operation == choice.Candidate.Operation)
+        where candidate.Fault is not null
+        select $"{candidate.Name} is not used, or not for all tiles: {candidate.Fault}. {choice.Candidate.Name} takes its place, and is slower.";
 
     /// <summary>The kernel that multiplies tiles of a type.</summary>
     /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>

@@ -1,0 +1,36 @@
+using System.Runtime.Intrinsics.X86;
+
+namespace MoeSharp;
+
+/// <summary>
+/// bfloat16 by vdpbf16ps, which C# cannot write: up to 14 rows by two vectors of 16 columns, in machine code that
+/// <see cref="TileEmitter"/> writes for each number of rows when it is first used. Its twin in C# is <see cref="BFloat16Portable"/>.
+/// </summary>
+/// <remarks>
+/// The instruction adds both products of a lane to the sum; it takes values below float32's normal range for zero, and gives zero for them.
+/// </remarks>
+internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
+{
+    private readonly AssembledTiles _tiles = new(14, (rows, prefetch) => TileEmitter.Emit(rows, prefetch, TileEmitter.Native), new BFloat16Portable());
+
+    public override string Name => "matmul.bf16.avx512.asm";
+
+    public override bool IsSupported => HasInstructions && _tiles.TryGet(MaxRows, TilePrefetch.None, out _);
+
+    public override TileType Type => TileType.BFloat16;
+
+    public override int MaxRows => 14;
+
+    public string? Obstacle => !HasInstructions ? "needs AVX512-BF16" : IsSupported ? null : $"is switched off: {Fault}";
+
+    public string? Fault => _tiles.Fault;
+
+    public byte[] Code(int rows, TilePrefetch prefetch) => TileEmitter.Emit(rows, prefetch, TileEmitter.Native);
+
+    public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => _tiles.Multiply(arguments, rows, prefetch);
+
+    // the runtime knows no AVX512-BF16; that it knows AVX-512 says that the system saves the registers, and that no switch of .NET forbids them
+    private static bool HasInstructions { get; } = Avx512F.IsSupported && Avx512BW.IsSupported && Avx512F.VL.IsSupported && HasBFloat16();
+
+    private static bool HasBFloat16() => X86Base.IsSupported && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & 1 << 5) != 0;
+}

@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using Iced.Intel;
+using MoeSharp.TestKit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace MoeSharp.Kernels.Tests;
+
+/// <summary>What share of the processor's multiply-adds each tile reaches on one core: the numbers of docs/kernels/tiles.md.</summary>
+public sealed unsafe class TileSpeedTests(ITestOutputHelper output)
+{
+    private const int Depth = 2048;
+    private const int Rounds = 31;
+
+    private static readonly int[] Rows = [1, 2, 4, 6, 8, 14];
+
+    /// <summary>Every round times the loop of nothing but multiply-adds, then the tiles; a share is the median over rounds.</summary>
+    [Fact(Explicit = true)]
+    public void Tiles_OnOneCore_ReachTheirShareOfThePeak()
+    {
+        Assert.SkipUnless(KernelCatalog.Tile(TileType.BFloat16) is BFloat16Avx512, "Peaks are measured with AVX-512 and AVX512-BF16.");
+        output.WriteLine($"kernel                  {string.Concat(Rows.Select(rows => $"{rows,8}"))}   (% of the peak of float32; of bfloat16 in brackets)");
+        foreach (var kernel in KernelCatalog.RunnableTiles)
+        {
+            var shares = Rows.Select(rows => rows <= kernel.MaxRows ? Share(kernel, rows) : (0, 0)).ToArray();
+            output.WriteLine($"{kernel.Name,-24}{string.Concat(shares.Select(share => share.OfFloat32 == 0 ? "       -" : $"{share.OfFloat32,8:F1}"))}");
+            if (kernel.Type == TileType.BFloat16) output.WriteLine($"{"",-24}{string.Concat(shares.Select(share => share.OfFloat32 == 0 ? "       -" : $"{$"({share.OfBFloat16:F1})",8}"))}");
+        }
+    }
+
+    private static (double OfFloat32, double OfBFloat16) Share(TileKernel kernel, int rows)
+    {
+        int stride = Depth * 4 + 64;
+        using var memory = new GuardedMemory(rows * stride + Depth * 128 + rows * 128 + 4096);
+        byte* start = memory.First(0);
+        var arguments = new TileArguments { A = start, AStride = stride, B = start + (rows * stride + 63) / 64 * 64, Depth = Depth };
+        arguments.C = (float*)(arguments.B + Depth * 128);
+        int calls = Math.Max(1, (kernel.Name.EndsWith("scalar", StringComparison.Ordinal) ? 8 : 256) / rows);
+        var (ofFloat32, ofBFloat16) = (new List<double>(), new List<double>());
+        for (int round = 0; round < Rounds + 5; round++)
+        {
+            double float32 = Peak(Float32Peak), bfloat16 = Peak(BFloat16Peak);
+            kernel.Multiply(&arguments, rows, TilePrefetch.None);
+            long from = Stopwatch.GetTimestamp();
+            for (int call = 0; call < calls; call++) kernel.Multiply(&arguments, rows, TilePrefetch.None);
+
+            double speed = (double)calls * rows * Depth * (kernel.Type == TileType.BFloat16 ? 64 : 32) / Stopwatch.GetElapsedTime(from).TotalSeconds;
+            if (round < 5) continue;
+
+            ofFloat32.Add(100 * speed / float32);
+            ofBFloat16.Add(100 * speed / bfloat16);
+        }
+
+        return (ofFloat32.Order().ElementAt(Rounds / 2), ofBFloat16.Order().ElementAt(Rounds / 2));
+    }
+
+    /// <summary>Multiply-adds in a second.</summary>
+    private static double Peak((nint Loop, int PerStep) peak)
+    {
+        const int Steps = 20_000;
+        long from = Stopwatch.GetTimestamp();
+        ((delegate* unmanaged<long, void>)peak.Loop)(Steps);
+        return (double)Steps * peak.PerStep / Stopwatch.GetElapsedTime(from).TotalSeconds;
+    }
+
+    private static readonly (nint, int) Float32Peak = (Loop((code, sum) => code.vfmadd231ps(sum, zmm30, zmm31)), 24 * 16);
+
+    private static readonly (nint, int) BFloat16Peak = (Loop((code, sum) => code.vdpbf16ps(sum, zmm30, zmm31)), 24 * 32);
+
+    private static nint Loop(Action<Assembler, AssemblerRegisterZMM> multiplyAdd)
+    {
+        var code = new Assembler(64);
+        var again = code.CreateLabel();
+        code.mov(rax, OperatingSystem.IsWindows() ? rcx : rdi);
+        for (int i = 0; i < 32; i++) code.vpxord(Zmm(i), Zmm(i), Zmm(i));
+        code.Label(ref again);
+        for (int i = 0; i < 24; i++) multiplyAdd(code, Zmm(i));
+        code.dec(rax);
+        code.jnz(again);
+        code.vzeroupper();
+        code.ret();
+
+        using var bytes = new MemoryStream();
+        code.Assemble(new StreamCodeWriter(bytes), 0);
+        return (nint)ExecutableMemory.TryPublish(bytes.ToArray());
+    }
+
+    private static AssemblerRegisterZMM Zmm(int number) => new(Register.ZMM0 + number);
+}
