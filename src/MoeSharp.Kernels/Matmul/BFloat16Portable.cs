@@ -13,8 +13,9 @@ namespace MoeSharp;
 ///   low  half   lane &lt;&lt; 16          = the float32 of k
 ///   high half   lane &amp; 0xffff0000   = the float32 of k + 1
 /// </code>
-/// Both halves of B are widened once per step of k and serve all rows. The product of two bfloat16 is exact in float32, so the bits are the
-/// same with and without fused multiply-add, in vectors of any width, but for products out of float32's normal range.
+/// Both halves of B are widened once per step of k and serve all rows. The high half is added first, as vdpbf16ps does. The product of two
+/// bfloat16 is exact in float32, so the bits are the same with and without fused multiply-add, in vectors of any width, and in machine code,
+/// but for products and sums below float32's normal range.
 /// </remarks>
 internal sealed unsafe class BFloat16Portable : TileKernel
 {
@@ -45,8 +46,8 @@ internal sealed unsafe class BFloat16Portable : TileKernel
         public static Vector512<float> MultiplyAdd(byte* a, Vector512<float> b, Vector512<float> sum)
         {
             var lane = Vector512.Create(*(uint*)a);
-            sum = Vector512.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
-            return Vector512.MultiplyAddEstimate((lane & Vector512.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), sum);
+            sum = Vector512.MultiplyAddEstimate((lane & Vector512.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), sum);
+            return Vector512.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
         }
 
         public static void Store(Vector512<float> sum, float* c) => sum.Store(c);
@@ -62,8 +63,8 @@ internal sealed unsafe class BFloat16Portable : TileKernel
         public static Vector256<float> MultiplyAdd(byte* a, Vector256<float> b, Vector256<float> sum)
         {
             var lane = Vector256.Create(*(uint*)a);
-            sum = Vector256.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
-            return Vector256.MultiplyAddEstimate((lane & Vector256.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), sum);
+            sum = Vector256.MultiplyAddEstimate((lane & Vector256.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), sum);
+            return Vector256.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
         }
 
         public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
@@ -79,8 +80,8 @@ internal sealed unsafe class BFloat16Portable : TileKernel
         public static Vector128<float> MultiplyAdd(byte* a, Vector128<float> b, Vector128<float> sum)
         {
             var lane = Vector128.Create(*(uint*)a);
-            sum = Vector128.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
-            return Vector128.MultiplyAddEstimate((lane & Vector128.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), sum);
+            sum = Vector128.MultiplyAddEstimate((lane & Vector128.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), sum);
+            return Vector128.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
         }
 
         public static void Store(Vector128<float> sum, float* c) => sum.Store(c);

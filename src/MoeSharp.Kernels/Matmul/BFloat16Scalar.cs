@@ -20,7 +20,7 @@ internal sealed unsafe class BFloat16Scalar : TileKernel
             new Span<float>(c, Columns).Clear();
             for (nint k = 0; k < arguments->Depth; k++, b += Columns)
             {
-                for (int n = 0; n < Columns; n++) c[n] = float.MultiplyAddEstimate(High(a[k]), High(b[n]), float.MultiplyAddEstimate(Low(a[k]), Low(b[n]), c[n]));
+                for (int n = 0; n < Columns; n++) c[n] = float.MultiplyAddEstimate(Low(a[k]), Low(b[n]), float.MultiplyAddEstimate(High(a[k]), High(b[n]), c[n]));
             }
         }
     }

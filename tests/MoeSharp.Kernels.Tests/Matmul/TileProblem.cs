@@ -99,19 +99,12 @@ internal sealed unsafe class TileProblem : IDisposable
 internal static class Lanes
 {
     public static uint Draw(TileType type, Func<float> next) =>
-        type == TileType.Float32 ? BitConverter.SingleToUInt32Bits(next()) : RoundToBFloat16(next()) | (uint)RoundToBFloat16(next()) << 16;
+        type == TileType.Float32 ? BitConverter.SingleToUInt32Bits(next()) : BFloat16Values.Round(next()) | (uint)BFloat16Values.Round(next()) << 16;
 
     public static float[] Values(TileType type, uint lane) =>
         type == TileType.Float32 ? [BitConverter.UInt32BitsToSingle(lane)] : [FromBFloat16((ushort)lane), FromBFloat16((ushort)(lane >> 16))];
 
     public static float FromBFloat16(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
-
-    /// <summary>The nearest bfloat16, ties to even; a NaN stays one.</summary>
-    public static ushort RoundToBFloat16(float value)
-    {
-        uint bits = BitConverter.SingleToUInt32Bits(value);
-        return float.IsNaN(value) ? (ushort)(bits >> 16 | 0x40) : (ushort)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-    }
 
     public static uint[] Bits(float[] values) => MemoryMarshal.Cast<float, uint>(values).ToArray();
 }
