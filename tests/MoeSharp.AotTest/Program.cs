@@ -14,7 +14,9 @@ try
     Require(DamageIsRefused(folder), "a damaged file opens");
     foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
     Require(DisassemblyEndsInReturn(), "assembled code cannot be listed");
-    Console.WriteLine($"ok; kernels: {string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name))}");
+    string kernels = string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name));
+    Require(ForbiddenCodeIsLeftToTheTwin(), "a system that forbids code at run time is not survived"); // last: there is no way back
+    Console.WriteLine($"ok; kernels: {kernels}");
     return 0;
 }
 catch (InvalidOperationException e)
@@ -123,9 +125,25 @@ static unsafe bool TileIsExact(TileKernel kernel)
     return c.All(value => value == (kernel.Type == TileType.Float32 ? 6 * Depth : 12 * Depth));
 }
 
-static bool DisassemblyEndsInReturn() => Disassembly.Lines(TileEmitter.Emit(14, TilePrefetch.Next, CallingConvention.Windows)).Last().EndsWith(" ret", StringComparison.Ordinal);
+static bool DisassemblyEndsInReturn() => Disassembly.Lines(TileEmitter.Emit(14, TilePrefetch.Next, CallConvention.Windows)).Last().EndsWith(" ret", StringComparison.Ordinal);
+
+// Linux can promise for the rest of the process that no memory becomes executable; a program compiled ahead of time can live with that
+static bool ForbiddenCodeIsLeftToTheTwin()
+{
+    const int SetMemoryDenyWriteExecute = 65, RefuseExecutableGain = 1;
+    if (!OperatingSystem.IsLinux() || Native.prctl(SetMemoryDenyWriteExecute, RefuseExecutableGain, 0, 0, 0) != 0) return true;
+
+    var kernel = new BFloat16Avx512();
+    return !kernel.IsSupported && kernel.Obstacle is not null && TileIsExact(kernel);
+}
 
 static void Require(bool holds, string fault)
 {
     if (!holds) throw new InvalidOperationException(fault);
+}
+
+internal static partial class Native
+{
+    [LibraryImport("libc")]
+    public static partial int prctl(int option, nuint first, nuint second, nuint third, nuint fourth);
 }

@@ -20,12 +20,18 @@ internal sealed unsafe class AssembledTiles
 
     private readonly TileKernel _twin;
     private readonly Func<int, TilePrefetch, byte[]> _emit;
+    private readonly Func<byte[], nint> _publish;
     private readonly nint[] _addresses; // 0: not yet asked for
     private readonly Lock _lock = new();
 
-    public AssembledTiles(int maxRows, Func<int, TilePrefetch, byte[]> emit, TileKernel twin)
+    /// <summary>Tiles of 1 to <paramref name="maxRows"/> rows.</summary>
+    /// <param name="maxRows">The most rows.</param>
+    /// <param name="twin">What computes the same in C#.</param>
+    /// <param name="emit">Writes the code.</param>
+    /// <param name="publish">Makes code executable and gives its address; 0 when it may not.</param>
+    public AssembledTiles(int maxRows, TileKernel twin, Func<int, TilePrefetch, byte[]> emit, Func<byte[], nint> publish)
     {
-        (_emit, _twin) = (emit, twin);
+        (_twin, _emit, _publish) = (twin, emit, publish);
         _addresses = new nint[(maxRows + 1) * 3];
     }
 
@@ -36,7 +42,7 @@ internal sealed unsafe class AssembledTiles
     {
         nint tile = Volatile.Read(ref _addresses[rows * 3 + (int)prefetch]);
         if (tile is 0 or UseTwin && !TryGet(rows, prefetch, out tile)) TileCheck.MultiplyInBlocks(_twin, arguments, rows);
-        else ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(arguments); // tens of microseconds: no time worth a transition
+        else ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(arguments); // microseconds, and calls nobody: needs no transition
     }
 
     /// <summary>The address of a tile; false where the system refuses memory for code, or the code does not compute what the twin does.</summary>
@@ -54,14 +60,14 @@ internal sealed unsafe class AssembledTiles
 
     private nint Create(int rows, TilePrefetch prefetch)
     {
-        void* tile = ExecutableMemory.TryPublish(_emit(rows, prefetch));
-        if (tile is null)
+        nint tile = _publish(_emit(rows, prefetch));
+        if (tile == 0)
         {
             Fault = "the system allows no memory for code written at run time";
             return UseTwin;
         }
 
-        if (TileCheck.Agrees((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile, rows, _twin)) return (nint)tile;
+        if (TileCheck.Agrees((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile, rows, _twin)) return tile;
 
         Fault = $"the code for {rows} rows does not compute what {_twin.Name} does";
         return UseTwin;

@@ -9,7 +9,7 @@ internal static class Disassembly
     /// <summary>Each line holds the offset, the bytes and the instruction.</summary>
     public static IEnumerable<string> Lines(byte[] code)
     {
-        var formatter = new NasmFormatter(new FormatterOptions { FirstOperandCharIndex = 12, SpaceAfterOperandSeparator = true, BranchLeadingZeros = false, HexPrefix = "0x", HexSuffix = "", UppercaseHex = false });
+        var formatter = new NasmFormatter(new FormatterOptions { FirstOperandCharIndex = 13, SpaceAfterOperandSeparator = true, BranchLeadingZeros = false, HexPrefix = "0x", HexSuffix = "", UppercaseHex = false });
         var decoder = Decoder.Create(64, code);
         while (decoder.IP < (ulong)code.Length)
         {

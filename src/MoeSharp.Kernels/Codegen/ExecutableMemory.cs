@@ -6,8 +6,8 @@ namespace MoeSharp;
 /// <remarks>Code lives as long as the process: there is nothing to free, and no call that could outlive its code.</remarks>
 internal static unsafe partial class ExecutableMemory
 {
-    /// <summary>The address of a copy of the code, or null where the system forbids it, as hardened ones do.</summary>
-    public static void* TryPublish(ReadOnlySpan<byte> code) => OperatingSystem.IsWindows() ? OnWindows(code) : OnUnix(code);
+    /// <summary>The address of a copy of the code, or 0 where the system forbids it, as hardened ones do.</summary>
+    public static nint TryPublish(byte[] code) => (nint)(OperatingSystem.IsWindows() ? OnWindows(code) : OnUnix(code));
 
     private static void* OnUnix(ReadOnlySpan<byte> code)
     {

@@ -4,7 +4,7 @@ using static Iced.Intel.AssemblerRegisters;
 namespace MoeSharp;
 
 /// <summary>How a caller passes its first argument, and what it expects back unchanged.</summary>
-internal enum CallingConvention
+internal enum CallConvention
 {
     /// <summary>Linux and macOS: the argument in rdi; rbx, rbp and r12 to r15 are the caller's.</summary>
     SystemV,
@@ -40,20 +40,20 @@ internal sealed class TileEmitter
     private readonly Assembler _code = new(64);
     private readonly int _rows;
     private readonly TilePrefetch _prefetch;
-    private readonly CallingConvention _convention;
+    private readonly CallConvention _convention;
     private readonly int _values; // registers for lanes of A
 
-    private TileEmitter(int rows, TilePrefetch prefetch, CallingConvention convention)
+    private TileEmitter(int rows, TilePrefetch prefetch, CallConvention convention)
     {
         (_rows, _prefetch, _convention) = (rows, prefetch, convention);
         _values = Math.Min(3, 32 - 2 * rows - 2);
     }
 
     /// <summary>The convention of this system.</summary>
-    public static CallingConvention Native => OperatingSystem.IsWindows() ? CallingConvention.Windows : CallingConvention.SystemV;
+    public static CallConvention Native => OperatingSystem.IsWindows() ? CallConvention.Windows : CallConvention.SystemV;
 
     /// <summary>The code of a tile of 1 to 14 rows.</summary>
-    public static byte[] Emit(int rows, TilePrefetch prefetch, CallingConvention convention) => new TileEmitter(rows, prefetch, convention).Emit();
+    public static byte[] Emit(int rows, TilePrefetch prefetch, CallConvention convention) => new TileEmitter(rows, prefetch, convention).Emit();
 
     private byte[] Emit()
     {
@@ -178,7 +178,7 @@ internal sealed class TileEmitter
     private void Enter()
     {
         foreach (var register in SavedRegisters()) _code.push(register);
-        if (_convention != CallingConvention.Windows) return;
+        if (_convention != CallConvention.Windows) return;
 
         _code.mov(rdi, rcx);
         if (SavedVectors == 0) return;
@@ -198,14 +198,14 @@ internal sealed class TileEmitter
 
     private IEnumerable<AssemblerRegister64> SavedRegisters()
     {
-        if (_convention == CallingConvention.Windows) yield return rsi;
-        if (_convention == CallingConvention.Windows) yield return rdi;
+        if (_convention == CallConvention.Windows) yield return rsi;
+        if (_convention == CallConvention.Windows) yield return rdi;
         if (_prefetch == TilePrefetch.Next) yield return rbx;
         if (_prefetch == TilePrefetch.Next) yield return r12;
     }
 
     // xmm6 and up are the last that Zmm gives out
-    private int SavedVectors => _convention == CallingConvention.Windows ? Math.Max(0, 2 * _rows + 2 + _values - 22) : 0;
+    private int SavedVectors => _convention == CallConvention.Windows ? Math.Max(0, 2 * _rows + 2 + _values - 22) : 0;
 
     private AssemblerRegisterZMM BLeft => Zmm(2 * _rows);
 
