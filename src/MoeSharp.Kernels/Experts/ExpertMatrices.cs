@@ -26,6 +26,9 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, float* gate, floa
 
     public float* DownOf(int expert) => down + expert * Matrix;
 
+    /// <summary>The biases [D] of an expert's down projection, or null.</summary>
+    public float* DownBiasOf(int expert) => downBias is null ? null : downBias + (nint)expert * Shape.Hidden;
+
     public override byte* Up(int expert, int panel, byte* scratch)
     {
         ExpertPanels.PackUp(Shape, Gate(expert), UpOf(expert), panel, scratch);

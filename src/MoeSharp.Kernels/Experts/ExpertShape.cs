@@ -38,5 +38,8 @@ internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileTy
     /// <summary>Values from one output row to the next; whole panels.</summary>
     public int OutputStride => DownPanels * TileKernel.Columns;
 
+    /// <summary>Values from one row of pre-activations to the next: gate and up in turns of 16, and a line more.</summary>
+    public int KeptStride => UpPanels * TileKernel.Columns + Line / sizeof(float);
+
     private static nint Padded(nint bytes) => (bytes + Line - 1) & -Line;
 }

@@ -31,7 +31,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     /// <param name="x">The tokens [T, D].</param>
     /// <param name="plan">Who goes where.</param>
     /// <param name="y">Receives the sums [T, D].</param>
-    /// <param name="kept">Receives the pre-activations of every row, [R][H / 16][16 gate + 16 up], for the way back; null for nobody.</param>
+    /// <param name="kept">Receives the pre-activations of every row, [R][H / 16][16 gate + 16 up] with <see cref="ExpertShape.KeptStride"/> between rows, for the way back; null for nobody.</param>
     public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, float* kept)
     {
         _x = x;
@@ -134,7 +134,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         {
             byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker));
             byte* next = source.IsPacked && panel + 1 < task.End ? weights + _shape.DownPanelBytes : null;
-            var sink = new DownSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
+            var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
             PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, source.IsPacked && panel == task.First, next, _scratch.Tile(worker), sink);
         }
 
@@ -153,47 +153,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
                 if (rows[slot] >= 0) _tasks.WaitFor(DownCounter(experts[slot]));
             }
 
-            Sum(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), _y + (long)token * _shape.Hidden);
-        }
-    }
-
-    private void Sum(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, float* y)
-    {
-        int column = 0;
-        for (; column + 64 <= _shape.Hidden; column += 64)
-        {
-            Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
-            for (int slot = 0; slot < rows.Length; slot++)
-            {
-                if (rows[slot] < 0) continue;
-
-                float* z = _outputs + (long)rows[slot] * _shape.OutputStride + column;
-                var weight = Vector512.Create(applyTo == WeightTarget.Input ? 1 : weights[slot]);
-                s0 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z), s0);
-                s1 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z + 16), s1);
-                s2 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z + 32), s2);
-                s3 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(z + 48), s3);
-            }
-
-            s0.Store(y + column);
-            s1.Store(y + column + 16);
-            s2.Store(y + column + 32);
-            s3.Store(y + column + 48);
-        }
-
-        for (; column < _shape.Hidden; column += 16)
-        {
-            Vector512<float> sum = default;
-            for (int slot = 0; slot < rows.Length; slot++)
-            {
-                if (rows[slot] < 0) continue;
-
-                float* z = _outputs + (long)rows[slot] * _shape.OutputStride + column;      // whole panels: there is something to read
-                sum = Vector512.FusedMultiplyAdd(Vector512.Create(applyTo == WeightTarget.Input ? 1 : weights[slot]), Vector512.Load(z), sum);
-            }
-
-            if (column + 16 <= _shape.Hidden) sum.Store(y + column);
-            else for (int i = 0; i < _shape.Hidden - column; i++) y[column + i] = sum[i];
+            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden);
         }
     }
 
@@ -206,7 +166,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
             int row = firstRow + first;
             ref readonly var shape = ref pass._shape;
-            if (pass._kept is not null) Keep(tile, pass._kept + ((long)row * shape.UpPanels + panel) * TileKernel.Columns, rows, shape.UpPanels * TileKernel.Columns);
+            if (pass._kept is not null) Keep(tile, pass._kept + (long)row * shape.KeptStride + panel * TileKernel.Columns, rows, shape.KeptStride);
             pass.Activate(tile, rows, row, panel);
         }
 
@@ -222,20 +182,4 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private void Activate(float* tile, int rows, int row, int panel) =>
         epilogue.Activate(tile, TileKernel.Columns, rows, _hidden + row * _shape.HiddenStride + panel * (_shape.Type == TileType.Float32 ? 64 : 32), _shape.HiddenStride, _shape.Type);
-
-    /// <summary>Bias, then out to the row.</summary>
-    private readonly struct DownSink(float* output, int stride, float* bias) : ITileSink
-    {
-        public void Take(float* tile, int first, int rows)
-        {
-            if (bias is not null) GatedEpilogue.AddBias(tile, rows, bias);
-
-            float* to = output + (long)first * stride;
-            for (int row = 0; row < rows; row++, tile += TileKernel.Columns, to += stride)
-            {
-                Vector512.Load(tile).Store(to);
-                Vector512.Load(tile + 16).Store(to + 16);
-            }
-        }
-    }
 }

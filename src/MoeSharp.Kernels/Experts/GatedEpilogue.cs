@@ -49,16 +49,16 @@ internal abstract unsafe class GatedEpilogue
     public abstract void Activate(float* tile, nint tileStride, int rows, byte* hidden, nint stride, TileType type);
 
     /// <summary>The gradients of 16 columns of pre-activations from those of the hidden rows: scales by the row's weight, and sums for the weight's own gradient.</summary>
-    /// <param name="tile">The pre-activations [rows][32]; receives their gradients.</param>
-    /// <param name="tileStride">Values from a row of the tile to the next.</param>
-    /// <param name="upstream">The gradients of the 16 hidden columns before weighting.</param>
-    /// <param name="upstreamStride">Values from one row of them to the next.</param>
+    /// <param name="kept">The pre-activations [rows][32] with <paramref name="keptStride"/> values between rows.</param>
+    /// <param name="keptStride">Values from one row of pre-activations, or of their gradients, to the next.</param>
+    /// <param name="upstream">The gradients [rows][32] of the hidden columns before weighting, of which these are 16.</param>
     /// <param name="rows">The number of rows.</param>
-    /// <param name="weights">The weight of each row, or null for one.</param>
-    /// <param name="products">Receives, lane by lane, upstream · hidden added to what is there: 16 values per row. Null for nobody.</param>
-    /// <param name="hidden">Receives the hidden columns again, times the weight; null for nobody.</param>
+    /// <param name="weights">The weight of each row; null for one.</param>
+    /// <param name="gradients">Receives the gradients of the pre-activations, in their layout.</param>
+    /// <param name="products">Σ upstream · hidden of each row, to which these columns are added.</param>
+    /// <param name="hidden">Receives the hidden columns again, times the weight.</param>
     /// <param name="hiddenStride">Values from a hidden row to the next.</param>
-    public abstract void Differentiate(float* tile, nint tileStride, float* upstream, nint upstreamStride, int rows, float* weights, float* products, float* hidden, nint hiddenStride);
+    public abstract void Differentiate(float* kept, nint keptStride, float* upstream, int rows, float* weights, float* gradients, float* products, float* hidden, nint hiddenStride);
 
     private interface IClampedActivation
     {
@@ -109,21 +109,25 @@ internal abstract unsafe class GatedEpilogue
             }
         }
 
-        public override void Differentiate(float* tile, nint tileStride, float* upstream, nint upstreamStride, int rows, float* weights, float* products, float* hidden, nint hiddenStride)
+        public override void Differentiate(float* kept, nint keptStride, float* upstream, int rows, float* weights, float* gradients, float* products, float* hidden, nint hiddenStride)
         {
             var limit = Vector512.Create(_limit);
-            for (int row = 0; row < rows; row++, tile += tileStride, upstream += upstreamStride)
+            for (int row = 0; row < rows; row++)
             {
-                var (gate, up, gradient) = (Vector512.Load(tile), Vector512.Load(tile + 16), Vector512.Load(upstream));
+                var (gate, up, gradient) = (Vector512.Load(kept), Vector512.Load(kept + 16), Vector512.Load(upstream));
                 var weight = Vector512.Create(weights is null ? 1 : weights[row]);
                 var value = TActivation.Value(gate, up, limit);
-                if (products is not null) Vector512.FusedMultiplyAdd(gradient, value, Vector512.Load(products + row * 16)).Store(products + row * 16);
-                if (hidden is not null) (value * weight).Store(hidden + row * hiddenStride);
+                products[row] += Vector512.Sum(gradient * value);
+                (value * weight).Store(hidden);
 
                 var slopes = TActivation.Slopes(gate, up, limit);
                 gradient *= weight;
-                (gradient * slopes.Gate).Store(tile);
-                (gradient * slopes.Up).Store(tile + 16);
+                (gradient * slopes.Gate).Store(gradients);
+                (gradient * slopes.Up).Store(gradients + 16);
+                kept += keptStride;
+                gradients += keptStride;
+                upstream += TileKernel.Columns;
+                hidden += hiddenStride;
             }
         }
     }

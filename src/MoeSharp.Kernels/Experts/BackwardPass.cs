@@ -1,0 +1,311 @@
+namespace MoeSharp;
+
+/// <summary>
+/// The way back through gated experts, fused: gradients of hidden rows from those of outputs, through the activation, then those of the
+/// tokens, the weights and the routing weights. The experts' outputs are never needed: Σ dy · z = Σ (dy · Down) · h.
+/// </summary>
+/// <remarks>
+/// Weight gradients are sums over an expert's rows in their order, and a token's gradient is one over its slots: the bits do not depend on
+/// the number of threads.
+/// </remarks>
+internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : ISharedWork
+{
+    private const int Gather = 0, Hidden = 1, Input = 2, UpWeights = 3, DownWeights = 4, Combine = 5;
+    private const int Columns = TileKernel.Columns, RowsPerGather = 32, TokensPerCombine = 16, PanelsPerTask = 8;
+
+    private readonly ExpertShape _shape = source.Shape;
+    private readonly PassTasks _tasks = new();
+    private readonly ExpertRows _rows = new();
+    private readonly bool _weightsInput = applyTo == WeightTarget.Input;
+    private float* _x, _dy, _kept, _dKept, _dInputs, _weights, _products;
+    private byte* _inputs, _upstream, _hidden;
+    private ExpertGradients _to;
+    private ThreadScratch _scratch;
+
+    // 32 columns of the hidden width: two panels of gate and up
+    private int HiddenPanels => (_shape.Intermediate + Columns - 1) / Columns;
+
+    private bool NeedsInputs => _to.Tokens is not null || (_weightsInput && _to.Weights is not null);
+
+    /// <summary>Computes the gradients of a forward pass.</summary>
+    /// <param name="pool">The threads.</param>
+    /// <param name="memory">The rows in between.</param>
+    /// <param name="x">The tokens [T, D] of the forward pass.</param>
+    /// <param name="plan">Its plan.</param>
+    /// <param name="kept">The pre-activations that it kept.</param>
+    /// <param name="dy">The gradients of the sums [T, D].</param>
+    /// <param name="to">Receives the gradients.</param>
+    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* kept, float* dy, in ExpertGradients to)
+    {
+        _x = x;
+        _kept = kept;
+        _dy = dy;
+        _to = to;
+        _rows.Take(plan);
+        long rows = _rows.Count;
+        _inputs = memory.Area("the gathered rows", rows * _shape.InputStride);
+        _upstream = memory.Area("the gathered gradients", rows * _shape.InputStride);
+        _hidden = memory.Area("the hidden rows", rows * _shape.HiddenStride);
+        _dKept = (float*)memory.Area("the gradients of pre-activations", rows * _shape.KeptStride * sizeof(float));
+        _dInputs = (float*)memory.Area("the gradients of the experts' inputs", rows * _shape.OutputStride * sizeof(float));
+        _weights = (float*)memory.Area("the rows' weights", rows * sizeof(float));
+        _products = (float*)memory.Area("the products of gradients and hidden rows", rows * HiddenPanels * sizeof(float));
+        _scratch = memory.Scratch(pool.Threads, PanelPacker.Bytes(Math.Max(_shape.Hidden, _shape.UpPanels * Columns), _shape.Type));
+        if (to.Weights is not null) new Span<float>(to.Weights, plan.Experts.Length).Clear();
+        ListTasks();
+        pool.Run(this, wakes: true);
+    }
+
+    void ISharedWork.Execute(int worker)
+    {
+        while (_tasks.TryTake(out var task))
+        {
+            switch (task.Kind)
+            {
+                case Gather: GatherRows(task); break;
+                case Hidden: RunHidden(task, worker); break;
+                case Input: RunInput(task, worker); break;
+                case UpWeights: RunUpWeights(task, worker); break;
+                case DownWeights: RunDownWeights(task, worker); break;
+                case Combine: CombineTokens(task); break;
+            }
+        }
+    }
+
+    // what needs an expert's hidden gradients comes after the next expert's are on their way: no thread waits
+    private void ListTasks()
+    {
+        int experts = _rows.Plan.ExpertCount;
+        _tasks.Clear(3 * experts + 1);
+        int? pending = null;
+        for (int e = 0; e < experts; e++)
+        {
+            int count = _rows.Of(e).Count;
+            if (count > 0)
+            {
+                _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
+                _tasks.Add(Hidden, e, HiddenPanels, PanelsPerTask, HiddenCounter(e));
+            }
+
+            if (pending is { } last) AddProducts(last);
+            pending = e;
+        }
+
+        if (pending is { } end) AddProducts(end);
+        if (NeedsInputs || _to.Weights is not null) _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, 3 * experts);
+    }
+
+    private void AddProducts(int expert)
+    {
+        if (NeedsInputs && _rows.Of(expert).Count > 0) _tasks.Add(Input, expert, _shape.DownPanels, PanelsPerTask, InputCounter(expert));
+        if (_to.Gate is not null || _to.GateBias is not null) _tasks.Add(UpWeights, expert, _shape.DownPanels, PanelsPerTask, InputCounter(expert));
+        if (_to.Down is not null || _to.DownBias is not null) _tasks.Add(DownWeights, expert, HiddenPanels, PanelsPerTask, InputCounter(expert));
+    }
+
+    private static int GatherCounter(int expert) => 3 * expert;
+
+    private static int HiddenCounter(int expert) => 3 * expert + 1;
+
+    private static int InputCounter(int expert) => 3 * expert + 2;
+
+    private void GatherRows(in PassTask task)
+    {
+        int first = _rows.Of(task.Expert).First;
+        for (int row = first + task.First; row < first + task.End; row++)
+        {
+            long token = (long)_rows.Tokens[row] * _shape.Hidden;
+            _weights[row] = _rows.Plan.Weights[_rows.Plan.Order[row]];
+            RowGather.Copy(_x + token, _inputs + row * _shape.InputStride, _shape, _weightsInput ? _weights[row] : 1);
+            RowGather.Copy(_dy + token, _upstream + row * _shape.InputStride, _shape, 1);
+        }
+
+        _tasks.Done(GatherCounter(task.Expert));
+    }
+
+    private void RunHidden(in PassTask task, int worker)
+    {
+        _tasks.WaitFor(GatherCounter(task.Expert));
+        var (first, count) = _rows.Of(task.Expert);
+        byte* panel = _scratch.Panel(worker);
+        for (int number = task.First; number < task.End; number++)
+        {
+            int column = number * Columns;
+            PanelPacker.Straight(source.DownOf(task.Expert) + column, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column), _shape.Hidden, (float*)panel);
+            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, isCold: false, next: null, _scratch.Tile(worker), new HiddenSink(this, first, number));
+        }
+
+        _tasks.Done(HiddenCounter(task.Expert));
+    }
+
+    private void RunInput(in PassTask task, int worker)
+    {
+        _tasks.WaitFor(HiddenCounter(task.Expert));
+        var (first, count) = _rows.Of(task.Expert);
+        float* panel = (float*)_scratch.Panel(worker);
+        for (int number = task.First; number < task.End; number++)
+        {
+            int column = number * Columns;
+            PackInput(task.Expert, column, panel);
+            var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
+            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, isCold: false, next: null, _scratch.Tile(worker), sink);
+        }
+
+        _tasks.Done(InputCounter(task.Expert));
+    }
+
+    // rows of gate and up in turns of 16, as the gradients of pre-activations lie
+    private void PackInput(int expert, int column, float* panel)
+    {
+        int columns = Math.Min(Columns, _shape.Hidden - column);
+        for (int turn = 0; turn < _shape.UpPanels; turn++, panel += Columns * Columns)
+        {
+            int rows = Math.Min(16, _shape.Intermediate - turn * 16);
+            nint start = (nint)turn * 16 * _shape.Hidden + column;
+            if (rows < 16) new Span<float>(panel, Columns * Columns).Clear();
+            PanelPacker.Straight(source.Gate(expert) + start, _shape.Hidden, columns, rows, panel);
+            PanelPacker.Straight(source.UpOf(expert) + start, _shape.Hidden, columns, rows, panel + 16 * Columns);
+        }
+    }
+
+    private void RunUpWeights(in PassTask task, int worker)
+    {
+        var (first, count) = _rows.Of(task.Expert);
+        if (count > 0) _tasks.WaitFor(HiddenCounter(task.Expert));
+        float* gradients = _dKept + (long)first * _shape.KeptStride;
+        nint matrix = (nint)task.Expert * _shape.Intermediate * _shape.Hidden;
+        if (task.First == 0 && _to.GateBias is not null) SumUpBias(task.Expert, gradients, count);
+        if (_to.Gate is not null)
+        {
+            OuterArguments arguments;
+            (arguments.AStride, arguments.BStride, arguments.Depth) = (_shape.KeptStride * sizeof(float), _shape.InputStride, count);
+            arguments.C = _scratch.Tile(worker);
+            for (int number = task.First; number < task.End; number++)
+            {
+                int column = number * Columns, columns = Math.Min(Columns, _shape.Hidden - column);
+                arguments.B = _inputs + first * _shape.InputStride + column * sizeof(float);
+                for (int turn = 0; turn < 2 * _shape.UpPanels; turn++)
+                {
+                    int row = turn / 2 * 16;
+                    arguments.A = (byte*)(gradients + turn * 16);
+                    float* to = (turn % 2 == 0 ? _to.Gate : _to.Up) + matrix + (nint)row * _shape.Hidden + column;
+                    Multiply(&arguments, Math.Min(16, _shape.Intermediate - row), to, _shape.Hidden, columns);
+                }
+            }
+        }
+
+        _tasks.Done(InputCounter(task.Expert));
+    }
+
+    private void RunDownWeights(in PassTask task, int worker)
+    {
+        var (first, count) = _rows.Of(task.Expert);
+        if (count > 0) _tasks.WaitFor(HiddenCounter(task.Expert));
+        if (task.First == 0 && _to.DownBias is not null) SumDownBias(task.Expert, first, count);
+        if (_to.Down is not null)
+        {
+            OuterArguments arguments;
+            (arguments.AStride, arguments.BStride, arguments.Depth) = (_shape.InputStride, _shape.HiddenStride, count);
+            arguments.C = _scratch.Tile(worker);
+            for (int number = task.First; number < task.End; number++)
+            {
+                int column = number * Columns;
+                arguments.A = _upstream + first * _shape.InputStride;
+                arguments.B = _hidden + first * _shape.HiddenStride + column * sizeof(float);
+                float* to = _to.Down + (nint)task.Expert * _shape.Intermediate * _shape.Hidden + column;
+                Multiply(&arguments, _shape.Hidden, to, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column));
+            }
+        }
+
+        _tasks.Done(InputCounter(task.Expert));
+    }
+
+    // all rows of a block of columns, in tiles of nearly equal size
+    private void Multiply(OuterArguments* arguments, int rows, float* to, nint stride, int columns)
+    {
+        int tiles = (rows + outer.MaxRows - 1) / outer.MaxRows;
+        for (int tile = 0; tile < tiles; tile++)
+        {
+            int count = rows / tiles + (tile < rows % tiles ? 1 : 0);
+            outer.Multiply(arguments, count);
+            StreamStore.Rows(arguments->C, count, to, stride, columns);
+            arguments->A += count * sizeof(float);
+            to += count * stride;
+        }
+    }
+
+    private void SumUpBias(int expert, float* gradients, int count)
+    {
+        int H = _shape.Intermediate;
+        float* gate = _to.GateBias + (nint)expert * H, up = _to.UpBias + (nint)expert * H;
+        for (int turn = 0; turn < _shape.UpPanels; turn++)
+        {
+            int first = turn * 16, columns = Math.Min(16, H - first);
+            StreamStore.ColumnSums(gradients + turn * Columns, _shape.KeptStride, count, null, gate + first, columns);
+            StreamStore.ColumnSums(gradients + turn * Columns + 16, _shape.KeptStride, count, null, up + first, columns);
+        }
+    }
+
+    private void SumDownBias(int expert, int first, int count)
+    {
+        float* to = _to.DownBias + (nint)expert * _shape.Hidden, upstream = (float*)(_upstream + first * _shape.InputStride);
+        for (int column = 0; column < _shape.Hidden; column += 16)
+        {
+            StreamStore.ColumnSums(upstream + column, _shape.InputStride / sizeof(float), count, _weightsInput ? null : _weights + first, to + column, Math.Min(16, _shape.Hidden - column));
+        }
+    }
+
+    private void CombineTokens(in PassTask task)
+    {
+        var plan = _rows.Plan;
+        for (int token = task.First; token < task.End; token++)
+        {
+            int first = token * plan.Width;
+            var rows = _rows.Rows.Slice(first, plan.Width);
+            for (int slot = 0; slot < rows.Length; slot++)
+            {
+                if (rows[slot] < 0) continue;
+
+                _tasks.WaitFor(HiddenCounter(plan.Experts[first + slot]));
+                if (NeedsInputs) _tasks.WaitFor(InputCounter(plan.Experts[first + slot]));
+                if (_to.Weights is not null) _to.Weights[first + slot] = WeightGradient(token, rows[slot], plan.Experts[first + slot]);
+            }
+
+            if (_to.Tokens is not null) RowSum.Of(rows, plan.Weights.AsSpan(first, plan.Width), _weightsInput, _dInputs, _shape.OutputStride, _to.Tokens + (long)token * _shape.Hidden, _shape.Hidden);
+        }
+    }
+
+    // Σ dy · z; where weights scale inputs Σ dx · x
+    private float WeightGradient(int token, int row, int expert)
+    {
+        int D = _shape.Hidden;
+        if (_weightsInput) return RowSum.Dot(_dInputs + (long)row * _shape.OutputStride, _x + (long)token * D, D);
+
+        float sum = 0;
+        for (int panel = 0; panel < HiddenPanels; panel++) sum += _products[(long)row * HiddenPanels + panel];
+        float* bias = source.DownBiasOf(expert);
+        return bias is null ? sum : sum + RowSum.Dot(bias, _dy + (long)token * D, D);
+    }
+
+    /// <summary>Through the activation, 32 hidden columns at a time.</summary>
+    private readonly struct HiddenSink(BackwardPass pass, int firstRow, int panel) : ITileSink
+    {
+        public void Take(float* tile, int first, int rows)
+        {
+            ref readonly var shape = ref pass._shape;
+            int row = firstRow + first;
+            float* products = stackalloc float[rows];
+            new Span<float>(products, rows).Clear();
+            for (int turn = 2 * panel; turn < Math.Min(2 * panel + 2, shape.UpPanels); turn++, tile += 16)
+            {
+                long at = (long)row * shape.KeptStride + turn * Columns;
+                float* hidden = (float*)(pass._hidden + row * shape.HiddenStride) + turn * 16;
+                pass.Differentiate(pass._kept + at, tile, rows, row, pass._dKept + at, products, hidden);
+            }
+
+            for (int i = 0; i < rows; i++) pass._products[(long)(row + i) * pass.HiddenPanels + panel] = products[i];
+        }
+    }
+
+    private void Differentiate(float* kept, float* upstream, int rows, int row, float* gradients, float* products, float* hidden) =>
+        epilogue.Differentiate(kept, _shape.KeptStride, upstream, rows, _weightsInput ? null : _weights + row, gradients, products, hidden, _shape.HiddenStride / sizeof(float));
+}

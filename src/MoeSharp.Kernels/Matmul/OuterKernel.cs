@@ -1,0 +1,47 @@
+namespace MoeSharp;
+
+/// <summary>What one call of an <see cref="OuterKernel"/> reads and writes; the order and size of the fields are fixed: eight bytes each.</summary>
+[System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Sequential)]
+internal unsafe struct OuterArguments
+{
+    /// <summary>The first lane of A: [depth][rows of the tile].</summary>
+    public byte* A;
+
+    /// <summary>Bytes from a depth of A to the next.</summary>
+    public nint AStride;
+
+    /// <summary>The first lane of B: [depth][32].</summary>
+    public byte* B;
+
+    /// <summary>Bytes from a depth of B to the next.</summary>
+    public nint BStride;
+
+    /// <summary>Receives the tile [rows][32], without gaps.</summary>
+    public float* C;
+
+    /// <summary>The number of lanes that are summed over; 0 or more.</summary>
+    public nint Depth;
+}
+
+/// <summary>
+/// The inner loop of weight gradients, C[m, n] = Σ_k A[k, m] · B[k, n]: both sides are read as the rows of tokens lie, and the sum runs
+/// over the tokens.
+/// </summary>
+/// <remarks>Every element is one chain of multiply-adds in ascending k, whatever the number of rows. No checks: callers own the memory.</remarks>
+internal abstract unsafe class OuterKernel
+{
+    /// <summary>The name that logs, the tool and MOESHARP_KERNEL use: operation.type.instructions.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether this processor can run it.</summary>
+    public abstract bool IsSupported { get; }
+
+    /// <summary>The type of A and B.</summary>
+    public abstract TileType Type { get; }
+
+    /// <summary>The most rows of one tile.</summary>
+    public abstract int MaxRows { get; }
+
+    /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
+    public abstract void Multiply(OuterArguments* arguments, int rows);
+}
