@@ -131,7 +131,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         {
             int column = number * Columns;
             PanelPacker.Straight(source.DownOf(task.Expert) + column, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column), _shape.Hidden, (float*)panel);
-            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, isCold: false, next: null, _scratch.Tile(worker), new HiddenSink(this, first, number));
+            var next = number + 1 < task.End ? NextPanel.Rows((byte*)(source.DownOf(task.Expert) + column + Columns), _shape.Intermediate * sizeof(float)) : NextPanel.None;
+            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, isCold: false, next, _scratch.Tile(worker), new HiddenSink(this, first, number));
         }
 
         _tasks.Done(HiddenCounter(task.Expert));
@@ -147,7 +148,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             PackInput(task.Expert, column, panel);
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, isCold: false, next: null, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, isCold: false, NextPanel.None, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));
@@ -183,12 +184,11 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             {
                 int column = number * Columns, columns = Math.Min(Columns, _shape.Hidden - column);
                 arguments.B = _inputs + first * _shape.InputStride + column * sizeof(float);
-                for (int turn = 0; turn < 2 * _shape.UpPanels; turn++)
+                for (int turn = 0; turn < _shape.UpPanels; turn++)
                 {
-                    int row = turn / 2 * 16;
-                    arguments.A = (byte*)(gradients + turn * 16);
-                    float* to = (turn % 2 == 0 ? _to.Gate : _to.Up) + matrix + (nint)row * _shape.Hidden + column;
-                    Multiply(&arguments, Math.Min(16, _shape.Intermediate - row), to, _shape.Hidden, columns);
+                    nint row = matrix + (nint)turn * 16 * _shape.Hidden + column;
+                    arguments.A = (byte*)(gradients + turn * Columns);
+                    Multiply(&arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
                 }
             }
         }
@@ -212,7 +212,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                 arguments.A = _upstream + first * _shape.InputStride;
                 arguments.B = _hidden + first * _shape.HiddenStride + column * sizeof(float);
                 float* to = _to.Down + (nint)task.Expert * _shape.Intermediate * _shape.Hidden + column;
-                Multiply(&arguments, _shape.Hidden, to, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column));
+                Multiply(&arguments, _shape.Hidden, new WeightRows(to, null, _shape.Hidden, _shape.Hidden, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column)));
             }
         }
 
@@ -220,16 +220,16 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     }
 
     // all rows of a block of columns, in tiles of nearly equal size
-    private void Multiply(OuterArguments* arguments, int rows, float* to, nint stride, int columns)
+    private void Multiply(OuterArguments* arguments, int rows, WeightRows to)
     {
         int tiles = (rows + outer.MaxRows - 1) / outer.MaxRows;
-        for (int tile = 0; tile < tiles; tile++)
+        for (int tile = 0, first = 0; tile < tiles; tile++)
         {
             int count = rows / tiles + (tile < rows % tiles ? 1 : 0);
             outer.Multiply(arguments, count);
-            StreamStore.Rows(arguments->C, count, to, stride, columns);
+            to.Store(arguments->C, first, count);
             arguments->A += count * sizeof(float);
-            to += count * stride;
+            first += count;
         }
     }
 

@@ -41,6 +41,18 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, float* gate, floa
         return scratch;
     }
 
+    public override NextPanel NextUp(int expert, int panel)
+    {
+        nint start = (nint)panel * 16 * Shape.Hidden;
+        return NextPanel.Of((byte*)(Gate(expert) + start), (byte*)(UpOf(expert) + start));
+    }
+
+    public override NextPanel NextDown(int expert, int panel)
+    {
+        byte* start = (byte*)(DownOf(expert) + (nint)panel * TileKernel.Columns * Shape.Intermediate);
+        return NextPanel.Of(start, start + Shape.DownPanelBytes / 2);
+    }
+
     public override float* UpBias(int expert, int panel)
     {
         if (gateBias is null) return null;

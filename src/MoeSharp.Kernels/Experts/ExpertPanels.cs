@@ -36,6 +36,12 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     /// <inheritdoc/>
     public override byte* Down(int expert, int panel, byte* scratch) => Down(expert, panel);
 
+    /// <inheritdoc/>
+    public override NextPanel NextUp(int expert, int panel) => NextPanel.Of(Up(expert, panel), Up(expert, panel) + Shape.UpPanelBytes / 2);
+
+    /// <inheritdoc/>
+    public override NextPanel NextDown(int expert, int panel) => NextPanel.Of(Down(expert, panel), Down(expert, panel) + Shape.DownPanelBytes / 2);
+
     /// <summary>A panel of gate and up.</summary>
     private byte* Up(int expert, int panel) => _weights.Start + expert * Shape.PackedBytes + panel * Shape.UpPanelBytes;
 

@@ -118,9 +118,9 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         for (int panel = task.First; panel < task.End; panel++)
         {
             byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker));
-            byte* next = source.IsPacked && panel + 1 < task.End ? weights + _shape.UpPanelBytes : null;
+            var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
             var sink = new UpSink(this, first, panel, source.UpBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, source.IsPacked && panel == task.First, next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, IsCold(panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));
@@ -133,13 +133,16 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         for (int panel = task.First; panel < task.End; panel++)
         {
             byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker));
-            byte* next = source.IsPacked && panel + 1 < task.End ? weights + _shape.DownPanelBytes : null;
+            var next = panel + 1 < task.End ? source.NextDown(task.Expert, panel + 1) : NextPanel.None;
             var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, source.IsPacked && panel == task.First, next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, IsCold(panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(DownCounter(task.Expert));
     }
+
+    // one block cannot fetch the next panel whole, so it fetches its own
+    private bool IsCold(bool isFirst, int rows) => source.IsPacked && (isFirst || rows <= kernel.MaxRows);
 
     private void CombineTokens(in PassTask task, int worker)
     {

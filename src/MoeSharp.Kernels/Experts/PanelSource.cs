@@ -6,7 +6,7 @@ internal abstract unsafe class PanelSource(ExpertShape shape)
     /// <summary>The sizes of every expert.</summary>
     public ExpertShape Shape { get; } = shape;
 
-    /// <summary>Whether panels lie in memory one after another, so that the next one can be fetched ahead; else they are packed into the scratch when asked for.</summary>
+    /// <summary>Whether panels lie in memory; else they are packed into the scratch when asked for.</summary>
     public abstract bool IsPacked { get; }
 
     /// <summary>A panel of gate and up: [depth][16 gate + 16 up].</summary>
@@ -14,6 +14,12 @@ internal abstract unsafe class PanelSource(ExpertShape shape)
 
     /// <summary>A panel of down: [depth][32].</summary>
     public abstract byte* Down(int expert, int panel, byte* scratch);
+
+    /// <summary>The memory of a panel of gate and up, to fetch ahead.</summary>
+    public abstract NextPanel NextUp(int expert, int panel);
+
+    /// <summary>The memory of a panel of down, to fetch ahead.</summary>
+    public abstract NextPanel NextDown(int expert, int panel);
 
     /// <summary>The 32 biases of a panel of gate and up, or null.</summary>
     public abstract float* UpBias(int expert, int panel);

@@ -23,36 +23,34 @@ internal static unsafe class PanelProduct
     /// <param name="panel">The panel.</param>
     /// <param name="depth">Lanes that are summed over.</param>
     /// <param name="isCold">Whether the panel comes from memory and was not fetched ahead.</param>
-    /// <param name="next">The panel that will be asked for next, to fetch ahead; null for none.</param>
+    /// <param name="next">What will be read next, to fetch ahead.</param>
     /// <param name="tile">Room for a tile, aligned to 64 bytes.</param>
     /// <param name="sink">Takes the tiles.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSink>(TileKernel kernel, byte* a, nint stride, int rows, byte* panel, int depth, bool isCold, byte* next, float* tile, TSink sink)
+    public static void Run<TSink>(TileKernel kernel, byte* a, nint stride, int rows, byte* panel, int depth, bool isCold, NextPanel next, float* tile, TSink sink)
         where TSink : struct, ITileSink
     {
         int blocks = rows <= kernel.MaxRows ? 1 : (rows + kernel.BlockRows - 1) / kernel.BlockRows;
-        nint panelBytes = (nint)depth * TileKernel.Columns * sizeof(float);
         TileArguments arguments;
         arguments.AStride = stride;
         arguments.B = panel;
         arguments.C = tile;
         arguments.Depth = depth;
-        arguments.PrefetchStep = TileKernel.Columns * sizeof(float) / blocks;      // the blocks together fetch the whole panel
         for (int block = 0, first = 0; block < blocks; block++)
         {
             int count = rows / blocks + (block < rows % blocks ? 1 : 0);
             arguments.A = a + first * stride;
-            arguments.Prefetch = next + block * (panelBytes / blocks);
-            kernel.Multiply(&arguments, count, Fetch(blocks, block, count, isCold, next is not null));
+            bool fetches = next.For(block, blocks, depth, out arguments.Prefetch, out arguments.PrefetchStep);
+            kernel.Multiply(&arguments, count, Fetch(blocks, block, count, isCold, fetches));
             sink.Take(tile, first, count);
             first += count;
         }
     }
 
-    private static TilePrefetch Fetch(int blocks, int block, int rows, bool isCold, bool hasNext)
+    private static TilePrefetch Fetch(int blocks, int block, int rows, bool isCold, bool fetches)
     {
         if (rows < LeastRowsToFetch && blocks == 1) return TilePrefetch.None;
-        if (block == 0 && (isCold || (blocks == 1 && hasNext))) return TilePrefetch.Own;
-        return hasNext ? TilePrefetch.Next : TilePrefetch.None;
+        if (block == 0 && isCold) return TilePrefetch.Own;
+        return fetches ? TilePrefetch.Next : TilePrefetch.None;
     }
 }
