@@ -75,6 +75,12 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <summary>The scale [E] of each expert's weight; null without <see cref="RouterOptions.HasPerExpertScale"/>.</summary>
     public Parameter? PerExpertScale => _router.PerExpertScale;
 
+    /// <summary>
+    /// Called when a forward pass is about to read the experts' parameters, with the number of rows of each expert; null where the backend
+    /// reads all of them. An optimiser that leaves idle experts for later takes their steps here.
+    /// </summary>
+    internal Action<IReadOnlyList<long>?>? BeforeExperts { get; set; }
+
     /// <summary>Runs the layer on hidden states [.., D], all of whose tokens count.</summary>
     public override MoeOutput forward(Tensor hidden) => forward(hidden, RoutingCall.Plain);
 
@@ -92,6 +98,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
 
         using var scope = NewDisposeScope();
         var (plan, statistics) = Route(hidden, call);
+        BeforeExperts?.Invoke(_compute.SkipsIdleExperts ? plan.Counts : null);
         var tokens = Unmasked(hidden, call.TokenMask).reshape(-1, Options.HiddenSize);               // [T, D]
         var combined = _compute.Compute(tokens, plan, Experts);                                     // [T, D]
         Telemetry.Count(statistics);

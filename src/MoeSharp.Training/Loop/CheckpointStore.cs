@@ -49,6 +49,7 @@ internal sealed class CheckpointStore
         string folder = FolderOf(step);
         var state = ReadState(folder);
         foreach (var (name, hash) in state.Files) Check(folder, name, hash);
+        optimizer.Flush();      // what it has yet to do must not change what is loaded
         using (var files = ModelFolder.Open(folder)) ModelCheckpoint.LoadWeights(model, files, folder);
         LoadMoments(model, optimizer, Path.Combine(folder, Moments));
         return state;
@@ -61,6 +62,7 @@ internal sealed class CheckpointStore
         RemovePartial();
         Directory.CreateDirectory(partial);
 
+        optimizer.Flush();
         ModelCheckpoint.SaveWeights(model, Path.Combine(partial, Weights));
         SaveMoments(model, optimizer, Path.Combine(partial, Moments));
         var state = progress with { Files = new() { [Weights] = Hash(Path.Combine(partial, Weights)), [Moments] = Hash(Path.Combine(partial, Moments)) } };

@@ -75,6 +75,7 @@ internal sealed class TrainingSession : IDisposable
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
 
         bool isMeasured = _options.EvaluateEvery > 0 && ((step + 1) % _options.EvaluateEvery == 0 || step + 1 == _options.Steps);
+        if (isMeasured) _optimizer.Flush();
         _last = new StepCompleted
         {
             Step = step + 1,
@@ -145,6 +146,7 @@ internal sealed class TrainingSession : IDisposable
 
     private void WriteModel()
     {
+        _optimizer.Flush();
         ModelCheckpoint.Save(_model, _folder.Path);
         _text.Tokenizer.Save(_folder.Path);
     }

@@ -43,7 +43,7 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         }
 
         double norm = optimizer.ClipGradients(options.ClipNorm);
-        if (!double.IsFinite(sums.Loss) || !double.IsFinite(norm)) throw DivergedException.Find(model, $"the loss is {sums.Loss}");
+        if (!double.IsFinite(sums.Loss) || !double.IsFinite(norm)) throw Diverged($"the loss is {sums.Loss}");
 
         optimizer.Step(learningRate);
         foreach (var (layer, load) in _moeLayers.Zip(sums.Routing)) layer.UpdateBalance(load);
@@ -59,8 +59,14 @@ internal sealed class TrainingStep(DecoderModel model, AdamW optimizer, StepOpti
         }
         catch (MoeException e)      // a router refuses logits that are not numbers
         {
-            throw DivergedException.Find(model, e.Message);
+            throw Diverged(e.Message);
         }
+    }
+
+    private DivergedException Diverged(string otherwise)
+    {
+        optimizer.Flush();
+        return DivergedException.Find(model, otherwise);
     }
 
     /// <summary>The mean loss of the next token over the targets that count, in nats.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using MoeSharp.Checkpoints;
 using static TorchSharp.torch;
@@ -58,6 +59,15 @@ internal static class TensorMemory
         T[] values = dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, T>(dense.bytes).ToArray();
         GC.KeepAlive(dense);
         return values;
+    }
+
+    /// <summary>Where the values of a dense tensor on the CPU begin; its caller keeps the tensor alive. Null for a tensor without values.</summary>
+    public static unsafe void* Address(Tensor tensor)
+    {
+        if (tensor.numel() * tensor.element_size() <= int.MaxValue) return Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+
+        using var first = tensor.detach().view(-1).narrow(0, 0, 1);      // a span cannot hold more, its first value can be had
+        return Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 
     private static TensorType FileType(ScalarType type) => type switch

@@ -11,25 +11,45 @@ namespace MoeSharp.Training;
 internal sealed record AdamWOptions(double Beta1, double Beta2, double Epsilon, double WeightDecay);
 
 /// <summary>
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101) by libtorch's fused kernel: float32 parameters,
-/// gradients and moments, one pass over memory. A parameter without a gradient stays as it is.
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101): float32 parameters, gradients and moments, one pass over
+/// memory by <see cref="AdamWKernel"/>, or by libtorch's fused kernel where that cannot reach them. A parameter without a gradient stays as it is.
 /// </summary>
 internal sealed class AdamW : IDisposable
 {
     private readonly AdamWOptions _options;
-    private readonly Slot[] _matrices, _vectors;
+    private readonly List<(RoutedMoE Layer, AdamWSlot[] Slots)> _deferring = [];
 
     public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options)
     {
         _options = options;
-        var slots = parameters.Select(parameter => new Slot(parameter)).ToLookup(slot => slot.Parameter.Dimensions >= 2);
-        _matrices = [.. slots[true]];
-        _vectors = [.. slots[false]];
-        Slots = [.. _matrices, .. _vectors];
+        var slots = parameters.Select(parameter => new AdamWSlot(parameter)).ToLookup(slot => slot.Parameter.Dimensions >= 2);
+        Slots = [.. slots[true], .. slots[false]];
     }
 
     /// <summary>The state of each parameter.</summary>
-    public IReadOnlyList<Slot> Slots { get; }
+    public IReadOnlyList<AdamWSlot> Slots { get; }
+
+    /// <summary>
+    /// From now on, experts of these layers that a step gives no gradient (they had no token) take it when they next get one: the same bits, and
+    /// less memory traffic. Until <see cref="Flush"/>, only the layers' own forward pass sees their weights as they should be.
+    /// </summary>
+    public void DeferIdleExperts(IEnumerable<RoutedMoE> layers)
+    {
+        var slots = Slots.ToDictionary(slot => slot.Parameter.Handle);
+        foreach (var layer in layers)
+        {
+            AdamWSlot[] own = [.. layer.Experts.parameters().Where(parameter => slots.ContainsKey(parameter.Handle)).Select(parameter => slots[parameter.Handle])];
+            foreach (var slot in own) slot.Defer();
+            layer.BeforeExperts = rows => CatchUp(own, rows);
+            _deferring.Add((layer, own));
+        }
+    }
+
+    /// <summary>Takes all steps that experts have yet to take. Call it before anything but training reads parameters or moments.</summary>
+    public void Flush()
+    {
+        foreach (var (_, slots) in _deferring) CatchUp(slots, rows: null);
+    }
 
     /// <summary>Clips the gradients of all parameters together and returns their 2-norm before; see <see cref="FusedOperations.ClipNorm"/>.</summary>
     public double ClipGradients(double limit)
@@ -42,48 +62,55 @@ internal sealed class AdamW : IDisposable
     /// <summary>Takes one step at <paramref name="learningRate"/> and drops the gradients.</summary>
     public void Step(double learningRate)
     {
-        Update(_matrices, learningRate, _options.WeightDecay);
-        Update(_vectors, learningRate, decay: 0);
+        using var scope = NewDisposeScope();
+        var moved = Slots.Select(slot => (Slot: slot, Gradient: slot.Parameter.grad!)).Where(pair => pair.Gradient is not null).ToLookup(pair => pair.Slot.FitsKernel);
+
+        var works = new List<AdamWWork>();
+        var alive = new List<Tensor>();
+        foreach (var (slot, gradient) in moved[true])
+        {
+            var dense = gradient.dtype == ScalarType.Float32 && gradient.is_contiguous() ? gradient : gradient.to(ScalarType.Float32).contiguous();
+            alive.Add(dense);
+            slot.TakeStep(works, dense, Rates(learningRate, slot));
+        }
+
+        AdamWKernel.Run(works, get_num_threads());
+        GC.KeepAlive(alive);
+
+        foreach (var group in moved[false].GroupBy(pair => pair.Slot.Parameter.Dimensions >= 2)) TakeFused([.. group], learningRate, group.Key ? _options.WeightDecay : 0);
+        foreach (var (slot, _) in moved.SelectMany(group => group)) slot.Parameter.grad = null;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Takes what is left to take, and frees the moments.</summary>
     public void Dispose()
     {
+        Flush();
+        foreach (var (layer, _) in _deferring) layer.BeforeExperts = null;
         foreach (var slot in Slots) slot.Dispose();
     }
 
-    private void Update(Slot[] slots, double learningRate, double decay)
+    private AdamWRates Rates(double learningRate, AdamWSlot slot) => new()
     {
-        using var scope = NewDisposeScope();
-        var moved = slots.Where(slot => slot.Parameter.grad is not null).ToArray();
-        if (moved.Length == 0) return;
+        LearningRate = learningRate,
+        WeightDecay = slot.Parameter.Dimensions >= 2 ? _options.WeightDecay : 0,
+        Beta1 = _options.Beta1,
+        Beta2 = _options.Beta2,
+        Epsilon = _options.Epsilon,
+    };
 
-        foreach (var slot in moved) slot.Steps.add_(1);
-        FusedOperations.AdamW(
-            [.. moved.Select(slot => slot.Parameter)], [.. moved.Select(slot => slot.Parameter.grad!)],      // filtered above
-            [.. moved.Select(slot => slot.First)], [.. moved.Select(slot => slot.Second)], [.. moved.Select(slot => slot.Steps)],
-            _options, learningRate, decay);
-        foreach (var slot in moved) slot.Parameter.grad = null;
+    private static void CatchUp(AdamWSlot[] slots, IReadOnlyList<long>? rows)
+    {
+        var works = new List<AdamWWork>();
+        foreach (var slot in slots) slot.CatchUp(works, rows);
+        if (works.Count > 0) AdamWKernel.Run(works, get_num_threads());
     }
 
-    /// <summary>One parameter with its moments (of its shape) and its own count of steps.</summary>
-    internal sealed class Slot(Parameter parameter) : IDisposable
+    private void TakeFused((AdamWSlot Slot, Tensor Gradient)[] moved, double learningRate, double decay)
     {
-        public Parameter Parameter { get; } = parameter;
-
-        public Tensor First { get; } = Zeros(parameter.shape);
-
-        public Tensor Second { get; } = Zeros(parameter.shape);
-
-        public Tensor Steps { get; } = Zeros([]);
-
-        public void Dispose()
-        {
-            First.Dispose();
-            Second.Dispose();
-            Steps.Dispose();
-        }
-
-        private static Tensor Zeros(long[] shape) => zeros(shape, ScalarType.Float32).DetachFromDisposeScope();
+        foreach (var (slot, _) in moved) slot.Steps.add_(1);
+        FusedOperations.AdamW(
+            [.. moved.Select(pair => pair.Slot.Parameter)], [.. moved.Select(pair => pair.Gradient)],
+            [.. moved.Select(pair => pair.Slot.First)], [.. moved.Select(pair => pair.Slot.Second)], [.. moved.Select(pair => pair.Slot.Steps)],
+            _options, learningRate, decay);
     }
 }

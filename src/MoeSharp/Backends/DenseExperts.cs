@@ -10,6 +10,8 @@ internal sealed class DenseExperts(Func<Tensor, Tensor, Tensor> activation, Weig
 
     public string Name => "dense";
 
+    public bool SkipsIdleExperts => false;
+
     public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts)
     {
         using var step = Telemetry.Step("experts");

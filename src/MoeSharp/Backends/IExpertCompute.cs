@@ -8,6 +8,9 @@ internal interface IExpertCompute
     /// <summary>The name in logs and messages.</summary>
     string Name { get; }
 
+    /// <summary>Whether the values of an expert without rows are never used.</summary>
+    bool SkipsIdleExperts { get; }
+
     /// <summary>The weighted sum of each token's experts, [T, D] in the type of <paramref name="tokens"/>.</summary>
     /// <param name="tokens">The tokens [T, D]; products are computed in their type, the sum over experts in float32.</param>
     /// <param name="plan">Who goes where.</param>

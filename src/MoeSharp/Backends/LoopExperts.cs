@@ -14,6 +14,8 @@ internal sealed class LoopExperts(Func<Tensor, Tensor, Tensor> activation, Weigh
 
     public string Name => "loop";
 
+    public bool SkipsIdleExperts => true;
+
     public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts)
     {
         using var scope = NewDisposeScope();

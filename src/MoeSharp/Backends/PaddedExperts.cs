@@ -13,6 +13,8 @@ internal sealed class PaddedExperts(Func<Tensor, Tensor, Tensor> activation, Wei
 
     public string Name => "padded";
 
+    public bool SkipsIdleExperts => false;
+
     public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts)
     {
         using var step = Telemetry.Step("experts");

@@ -1,0 +1,26 @@
+namespace MoeSharp;
+
+/// <summary>What to take: steps one after another on the same memory. A gradient belongs to the last of them, those before have one of zeros.</summary>
+internal readonly record struct AdamWWork(AdamWArrays Arrays, ReadOnlyMemory<AdamWStep> Steps)
+{
+    // bfloat16 values lie up to 1/128 apart: a moment that loses less than half of that in a step never falls
+    private const float LeastGain = 1f / 128;
+
+    /// <summary>Checks the memory, and that bfloat16 moments can follow the gradient.</summary>
+    /// <exception cref="ArgumentException">One message for the first fault.</exception>
+    public void Check()
+    {
+        Arrays.Check();
+        if (!Arrays.HasBFloat16Moments || Steps.IsEmpty) return;
+
+        var step = Steps.Span[^1];
+        CheckGain("Beta1", step.Gain1);
+        CheckGain("Beta2", step.Gain2);
+    }
+
+    private static void CheckGain(string name, float gain)
+    {
+        if (gain < LeastGain)
+            throw new ArgumentException($"{name} is {1 - gain}, which decays by less than a bfloat16 moment can show. Set it to {1 - LeastGain} or less, or keep float32 moments.");
+    }
+}
