@@ -10,7 +10,7 @@ namespace MoeSharp;
 /// <code>
 /// w ← w · (1 - rate · decay)
 /// m ← m + (1 - beta1) · (g - m)                      fused multiply-add; for beta1 ≤ 0.5: g - beta1 · (g - m)
-/// v ← v · beta2 + (1 - beta2) · g · g
+/// v ← v · beta2 + (1 - beta2) · g · g                fused multiply-add of the last product
 /// w ← w + (-rate / (1 - beta1^t)) · m / (√v / √(1 - beta2^t) + epsilon)
 /// </code>
 /// </summary>
@@ -133,6 +133,7 @@ internal static unsafe class AdamWKernel
         Copy(padded.Rounded, tail.Rounded, tail.Length * TRounded.Size);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // the first steps are as slow as the last otherwise are fast
     private static void TakeWhole<TGradient, TMoment, TRounded>(in AdamWArrays arrays, ReadOnlySpan<AdamWStep> steps)
         where TGradient : struct, IAdamWLanes
         where TMoment : struct, IAdamWLanes
@@ -173,7 +174,7 @@ internal static unsafe class AdamWKernel
         where TMoment : struct, IAdamWLanes
     {
         m = Vector.FusedMultiplyAdd(c.Lerp, g - m, Vector.ConditionalSelect(c.IsFromMoment, m, g));
-        v = v * c.Beta2 + c.Gain2 * g * g;
+        v = Vector.FusedMultiplyAdd(c.Gain2 * g, g, v * c.Beta2);
         w = w * c.Keep + c.Move * m / (Vector.SquareRoot(v) / c.Root + c.Epsilon);
         m = TMoment.Round(m);
         v = TMoment.Round(v);

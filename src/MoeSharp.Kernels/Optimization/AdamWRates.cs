@@ -23,7 +23,7 @@ internal sealed record AdamWRates
     public AdamWStep At(long number)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(number);
-        Validate();
+        if (!IsValid) ThrowFaults();
 
         double correction1 = 1 - Math.Pow(Beta1, number), correction2 = 1 - Math.Pow(Beta2, number);
         return new AdamWStep
@@ -38,14 +38,20 @@ internal sealed record AdamWRates
         };
     }
 
-    private void Validate()
+    // first, because making messages of five numbers takes as long as a small parameter's step
+    private bool IsValid =>
+        IsRate(LearningRate) && IsRate(WeightDecay) && IsRate(Epsilon) && Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1;
+
+    private static bool IsRate(double value) => value >= 0 && double.IsFinite(value);
+
+    private void ThrowFaults()
     {
         var faults = new OptionFaults(nameof(AdamWRates));
-        faults.When(!(LearningRate >= 0) || !double.IsFinite(LearningRate), $"LearningRate is {LearningRate}; set it to 0 or more.");
-        faults.When(!(WeightDecay >= 0) || !double.IsFinite(WeightDecay), $"WeightDecay is {WeightDecay}; set it to 0 or more.");
+        faults.When(!IsRate(LearningRate), $"LearningRate is {LearningRate}; set it to 0 or more.");
+        faults.When(!IsRate(WeightDecay), $"WeightDecay is {WeightDecay}; set it to 0 or more.");
         faults.When(!(Beta1 is >= 0 and < 1), $"Beta1 is {Beta1}; set it to 0 or more and below 1.");
         faults.When(!(Beta2 is >= 0 and < 1), $"Beta2 is {Beta2}; set it to 0 or more and below 1.");
-        faults.When(!(Epsilon >= 0) || !double.IsFinite(Epsilon), $"Epsilon is {Epsilon}; set it to 0 or more.");
+        faults.When(!IsRate(Epsilon), $"Epsilon is {Epsilon}; set it to 0 or more.");
         faults.ThrowIfAny();
     }
 }
