@@ -17,7 +17,7 @@ internal static class TrainingSettings
         yield return group.Int("--batch-size", "sequences per micro-batch", o => o.BatchSize, (o, v) => o with { BatchSize = v });
         yield return group.Int("--sequence-length", "tokens per sequence", o => o.SequenceLength, (o, v) => o with { SequenceLength = v });
         yield return group.Int("--accumulation", "micro-batches per optimiser step", o => o.Accumulation, (o, v) => o with { Accumulation = v });
-        yield return group.Choice("--precision", "type that matrix products compute in; weights and optimiser stay float32", o => o.Precision, (o, v) => o with { Precision = v });
+        yield return group.Choice("--precision", "type that matrix products compute in; weights stay float32", o => o.Precision, (o, v) => o with { Precision = v });
         yield return group.Int("--seed", "decides the initial weights and the order of the data", o => o.Seed, (o, v) => o with { Seed = v });
     }
 
@@ -52,6 +52,8 @@ internal static class TrainingSettings
         yield return group.Real("--beta1", "decay of the first moment", o => o.Beta1, (o, v) => o with { Beta1 = v });
         yield return group.Real("--beta2", "decay of the second moment", o => o.Beta2, (o, v) => o with { Beta2 = v });
         yield return group.Real("--epsilon", "added to the root of the second moment", o => o.Epsilon, (o, v) => o with { Epsilon = v });
+        yield return group.Choice("--moments", "type that both moments are kept in; bfloat16 halves their memory", o => o.Moments, (o, v) => o with { Moments = v });
+        yield return group.Switch("--defer-idle-experts", "experts without a token take their steps when they next get one: same bits, less memory traffic", o => o.DeferIdleExperts, (o, v) => o with { DeferIdleExperts = v });
     }
 
     private static IEnumerable<TrainingSetting> Routing()

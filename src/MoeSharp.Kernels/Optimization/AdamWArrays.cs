@@ -30,6 +30,13 @@ internal readonly unsafe struct AdamWArrays
     /// <summary>Whether the gradient is bfloat16.</summary>
     public bool HasBFloat16Gradient { get; init; }
 
+    /// <summary>
+    /// Whether every gradient is +0: then a step is that of no gradient, to the bit. (A -0 can leave a moment -0.)
+    /// </summary>
+    public bool HasZeroGradient => HasBFloat16Gradient
+        ? !new ReadOnlySpan<ushort>(Gradient, checked((int)Length)).ContainsAnyExcept((ushort)0)
+        : !new ReadOnlySpan<uint>(Gradient, checked((int)Length)).ContainsAnyExcept(0u);
+
     private int MomentSize => HasBFloat16Moments ? sizeof(ushort) : sizeof(float);
 
     private int GradientSize => HasBFloat16Gradient ? sizeof(ushort) : sizeof(float);

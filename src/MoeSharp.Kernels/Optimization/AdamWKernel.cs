@@ -27,10 +27,14 @@ internal static unsafe class AdamWKernel
     private static int Lanes => 2 * Vector<float>.Count;
 
     /// <summary>Takes the steps of all works on up to <paramref name="threads"/> threads (-1 for all processors).</summary>
-    /// <exception cref="ArgumentException">An array is missing or overlaps another of the same work, or a beta is too close to 1 for bfloat16 moments.</exception>
+    /// <exception cref="ArgumentException">
+    /// An array is missing or overlaps another of the same work, a beta is too close to 1 for bfloat16 moments, or there is no such number of threads.
+    /// </exception>
     public static void Run(IReadOnlyList<AdamWWork> works, int threads = -1)
     {
         ArgumentNullException.ThrowIfNull(works);
+        if (threads is 0 or < -1) throw new ArgumentOutOfRangeException(nameof(threads), threads, "Give 1 or more threads, or -1 for all processors.");
+
         long[] ends = new long[works.Count];
         long blocks = 0;
         for (int i = 0; i < ends.Length; i++)
@@ -47,23 +51,6 @@ internal static unsafe class AdamWKernel
         {
             Parallel.For(0, blocks, new ParallelOptions { MaxDegreeOfParallelism = threads }, block => TakeBlock(works, ends, block));
         }
-    }
-
-    /// <summary>Whether all values are zeros, of either sign.</summary>
-    public static bool IsZero(float* values, long length)
-    {
-        long i = 0;
-        for (; i <= length - Lanes; i += Lanes)
-        {
-            if (!Vector.EqualsAll(Vector.Load(values + i) | Vector.Load(values + i + Vector<float>.Count), Vector<float>.Zero)) return false;
-        }
-
-        for (; i < length; i++)
-        {
-            if (values[i] != 0) return false;
-        }
-
-        return true;
     }
 
     private static void TakeBlock(IReadOnlyList<AdamWWork> works, long[] ends, long block)
@@ -133,7 +120,7 @@ internal static unsafe class AdamWKernel
         Copy(padded.Rounded, tail.Rounded, tail.Length * TRounded.Size);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // the first steps are as slow as the last otherwise are fast
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // else the loop runs unoptimised until it is called often
     private static void TakeWhole<TGradient, TMoment, TRounded>(in AdamWArrays arrays, ReadOnlySpan<AdamWStep> steps)
         where TGradient : struct, IAdamWLanes
         where TMoment : struct, IAdamWLanes

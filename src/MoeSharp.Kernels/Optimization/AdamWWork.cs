@@ -6,21 +6,26 @@ internal readonly record struct AdamWWork(AdamWArrays Arrays, ReadOnlyMemory<Ada
     // bfloat16 values lie up to 1/128 apart: a moment that loses less than half of that in a step never falls
     private const float LeastGain = 1f / 128;
 
+    /// <summary>The largest beta that a bfloat16 moment can follow.</summary>
+    public const double LargestBFloat16Beta = 1 - (double)LeastGain;
+
     /// <summary>Checks the memory, and that bfloat16 moments can follow the gradient.</summary>
     /// <exception cref="ArgumentException">One message for the first fault.</exception>
     public void Check()
     {
         Arrays.Check();
-        if (!Arrays.HasBFloat16Moments || Steps.IsEmpty) return;
+        if (!Arrays.HasBFloat16Moments) return;
 
-        var step = Steps.Span[^1];
-        CheckGain("Beta1", step.Gain1);
-        CheckGain("Beta2", step.Gain2);
+        foreach (var step in Steps.Span)
+        {
+            CheckGain("Beta1", step.Gain1);
+            CheckGain("Beta2", step.Gain2);
+        }
     }
 
     private static void CheckGain(string name, float gain)
     {
         if (gain < LeastGain)
-            throw new ArgumentException($"{name} is {1 - gain}, which decays by less than a bfloat16 moment can show. Set it to {1 - LeastGain} or less, or keep float32 moments.");
+            throw new ArgumentException($"{name} is {1 - gain}, which decays by less than a bfloat16 moment can show. Set it to {LargestBFloat16Beta} or less, or keep float32 moments.");
     }
 }

@@ -145,6 +145,7 @@ internal sealed class CheckpointStore
         {
             if (!file.Tensors.TryGetValue(name, out var stored) || !stored.Shape.SequenceEqual(value.shape))
                 throw new CheckpointException(path, $"There is no tensor '{name}' of shape [{string.Join(", ", value.shape)}]: it belongs to another model.");
+            if (!TensorMemory.CanFill(value, stored.Type)) throw new CheckpointException(path, $"'{name}' is {stored.Type}; expected {value.dtype}. Resume with the moments that the run began with.");
             TensorMemory.Fill(value, stored.Type, file.Bytes(name));
         }
     }
@@ -158,6 +159,7 @@ internal sealed class CheckpointStore
             yield return ($"first.{name}", slot.First);
             yield return ($"second.{name}", slot.Second);
             yield return ($"steps.{name}", slot.Steps);
+            if (slot.Master is { } master) yield return ($"master.{name}", master);
         }
     }
 }

@@ -42,7 +42,8 @@ public sealed class Trainer
 
         using var model = new DecoderModel(Architecture(text.Tokenizer), _options.Precision);
         model.Initialize(_options.Seed);
-        using var optimizer = new AdamW(model.parameters(), new(_options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay));
+        using var optimizer = new AdamW(model.parameters(), new(_options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay) { Moments = _options.Moments });
+        if (_options.DeferIdleExperts) optimizer.DeferIdleExperts(model.MoeLayers);
 
         using var recorded = _run.Trace is null ? null : RoutingTraceFile.Create(_run.Trace, model, TraceHeader(model));
         using var session = new TrainingSession(_options, folder, text, model, optimizer, threads, progress) { Trace = recorded };

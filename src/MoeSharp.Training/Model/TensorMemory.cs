@@ -9,7 +9,7 @@ namespace MoeSharp.Training;
 /// <summary>Moves tensors between libtorch's memory and safetensors files.</summary>
 internal static class TensorMemory
 {
-    /// <summary>A float32, int64, byte or bool (as bytes) tensor as an entry of a file; it must stay alive until the file is written.</summary>
+    /// <summary>A float32, bfloat16, int64, byte or bool (as bytes) tensor as an entry of a file; it must stay alive until the file is written.</summary>
     public static TensorToWrite ToWrite(string name, Tensor value) => new(name, FileType(value.dtype), value.shape, stream =>
     {
         using var dense = value.detach().contiguous();
@@ -74,6 +74,7 @@ internal static class TensorMemory
     {
         ScalarType.Int64 => TensorType.I64,
         ScalarType.Byte or ScalarType.Bool => TensorType.U8,
+        ScalarType.BFloat16 => TensorType.BF16,
         _ => TensorType.F32,
     };
 

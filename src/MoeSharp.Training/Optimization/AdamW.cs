@@ -8,11 +8,16 @@ namespace MoeSharp.Training;
 /// <param name="Beta2">The decay of the second moment.</param>
 /// <param name="Epsilon">Added to the root of the second moment.</param>
 /// <param name="WeightDecay">The decoupled decay of tensors with two or more dimensions; others do not decay.</param>
-internal sealed record AdamWOptions(double Beta1, double Beta2, double Epsilon, double WeightDecay);
+internal sealed record AdamWOptions(double Beta1, double Beta2, double Epsilon, double WeightDecay)
+{
+    /// <summary>The type of the moments.</summary>
+    public MomentPrecision Moments { get; init; }
+}
 
 /// <summary>
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101): float32 parameters, gradients and moments, one pass over
-/// memory by <see cref="AdamWKernel"/>, or by libtorch's fused kernel where that cannot reach them. A parameter without a gradient stays as it is.
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101): one pass over memory by <see cref="AdamWKernel"/>, or by
+/// libtorch's fused kernel where that cannot reach it. Moments are float32 or bfloat16; a bfloat16 parameter has a float32 master copy. A
+/// parameter without a gradient stays as it is.
 /// </summary>
 internal sealed class AdamW : IDisposable
 {
@@ -22,7 +27,7 @@ internal sealed class AdamW : IDisposable
     public AdamW(IEnumerable<Parameter> parameters, AdamWOptions options)
     {
         _options = options;
-        var slots = parameters.Select(parameter => new AdamWSlot(parameter)).ToLookup(slot => slot.Parameter.Dimensions >= 2);
+        var slots = parameters.Select(parameter => new AdamWSlot(parameter, options.Moments)).ToLookup(slot => slot.Parameter.Dimensions >= 2);
         Slots = [.. slots[true], .. slots[false]];
     }
 
@@ -69,7 +74,7 @@ internal sealed class AdamW : IDisposable
         var alive = new List<Tensor>();
         foreach (var (slot, gradient) in moved[true])
         {
-            var dense = gradient.dtype == ScalarType.Float32 && gradient.is_contiguous() ? gradient : gradient.to(ScalarType.Float32).contiguous();
+            var dense = gradient.contiguous();
             alive.Add(dense);
             slot.TakeStep(works, dense, Rates(learningRate, slot));
         }

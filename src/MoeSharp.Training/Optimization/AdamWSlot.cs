@@ -3,21 +3,24 @@ using static TorchSharp.torch;
 
 namespace MoeSharp.Training;
 
-/// <summary>One parameter with its moments (float32, of its shape), its own count of steps, and the steps that its experts have yet to take.</summary>
-internal sealed unsafe class AdamWSlot(Parameter parameter) : IDisposable
+/// <summary>One parameter with its moments (of its shape), its own count of steps, and the steps that its experts have yet to take.</summary>
+internal sealed unsafe class AdamWSlot(Parameter parameter, MomentPrecision moments = MomentPrecision.Float32) : IDisposable
 {
     private DeferredSteps? _deferred;
 
     public Parameter Parameter { get; } = parameter;
 
-    public Tensor First { get; } = Zeros(parameter.shape);
+    /// <summary>The float32 weights that a bfloat16 parameter is rounded from, as it was when the slot was made; null for float32 ones.</summary>
+    public Tensor? Master { get; } = parameter.dtype == ScalarType.BFloat16 ? parameter.detach().to(ScalarType.Float32).DetachFromDisposeScope() : null;
 
-    public Tensor Second { get; } = Zeros(parameter.shape);
+    public Tensor First { get; } = Zeros(parameter.shape, moments);
+
+    public Tensor Second { get; } = Zeros(parameter.shape, moments);
 
     public Tensor Steps { get; } = Zeros([]);
 
-    /// <summary>Whether <see cref="AdamWKernel"/> can reach the memory: float32, dense, on the CPU.</summary>
-    public bool FitsKernel => Parameter.dtype == ScalarType.Float32 && Parameter.device_type == TorchSharp.DeviceType.CPU && Parameter.is_contiguous();
+    /// <summary>Whether <see cref="AdamWKernel"/> can reach the memory: float32 or bfloat16, dense, on the CPU.</summary>
+    public bool FitsKernel => Parameter.dtype is ScalarType.Float32 or ScalarType.BFloat16 && Parameter.device_type == TorchSharp.DeviceType.CPU && Parameter.is_contiguous();
 
     /// <summary>From now on, slices along the first dimension whose gradient is zero wait until <see cref="CatchUp"/>.</summary>
     public void Defer()
@@ -27,7 +30,7 @@ internal sealed unsafe class AdamWSlot(Parameter parameter) : IDisposable
 
     /// <summary>Counts a step and adds what it is to do.</summary>
     /// <param name="works">What the kernel will do.</param>
-    /// <param name="gradient">The gradient, float32 and dense; alive until the kernel has run.</param>
+    /// <param name="gradient">The gradient, in the parameter's type and dense; alive until the kernel has run.</param>
     /// <param name="rates">The rates of this parameter.</param>
     public void TakeStep(List<AdamWWork> works, Tensor gradient, AdamWRates rates)
     {
@@ -41,11 +44,8 @@ internal sealed unsafe class AdamWSlot(Parameter parameter) : IDisposable
 
         deferred.Add(step);
         bool[] isIdle = new bool[deferred.Count];
-        Parallel.For(0, isIdle.Length, Limited(), slice =>
-        {
-            var own = SliceOf(arrays, slice);
-            isIdle[slice] = AdamWKernel.IsZero((float*)own.Gradient, own.Length);
-        });
+        var threads = new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() };
+        Parallel.For(0, isIdle.Length, threads, slice => isIdle[slice] = SliceOf(arrays, slice).HasZeroGradient);
         for (int slice = 0; slice < isIdle.Length; slice++)
         {
             if (!isIdle[slice]) works.Add(new AdamWWork(SliceOf(arrays, slice), deferred.Take(slice)));
@@ -64,11 +64,9 @@ internal sealed unsafe class AdamWSlot(Parameter parameter) : IDisposable
         }
     }
 
-    /// <summary>The threads of libtorch, which are ours too.</summary>
-    public static ParallelOptions Limited() => new() { MaxDegreeOfParallelism = get_num_threads() };
-
     public void Dispose()
     {
+        Master?.Dispose();
         First.Dispose();
         Second.Dispose();
         Steps.Dispose();
@@ -77,10 +75,13 @@ internal sealed unsafe class AdamWSlot(Parameter parameter) : IDisposable
     private AdamWArrays Arrays(Tensor? gradient) => new()
     {
         Length = Parameter.numel(),
-        Weights = (float*)TensorMemory.Address(Parameter),
+        Weights = (float*)TensorMemory.Address(Master ?? Parameter),
         First = TensorMemory.Address(First),
         Second = TensorMemory.Address(Second),
         Gradient = gradient is null ? null : TensorMemory.Address(gradient),
+        Rounded = Master is null ? null : (ushort*)TensorMemory.Address(Parameter),
+        HasBFloat16Moments = First.dtype == ScalarType.BFloat16,
+        HasBFloat16Gradient = Master is not null,
     };
 
     private AdamWArrays SliceOf(AdamWArrays arrays, int slice)
@@ -89,5 +90,6 @@ internal sealed unsafe class AdamWSlot(Parameter parameter) : IDisposable
         return arrays.Slice(slice * length, length);
     }
 
-    private static Tensor Zeros(long[] shape) => zeros(shape, ScalarType.Float32).DetachFromDisposeScope();
+    private static Tensor Zeros(long[] shape, MomentPrecision precision = MomentPrecision.Float32) =>
+        zeros(shape, precision == MomentPrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32).DetachFromDisposeScope();
 }

@@ -39,6 +39,18 @@ public sealed record TrainingOptions
     /// <summary>Adam's epsilon; above 0, default 1e-8.</summary>
     public double Epsilon { get; init; } = 1e-8;
 
+    /// <summary>
+    /// The type that Adam's two moments are kept in: bfloat16 halves their memory, and needs <see cref="Beta1"/> and <see cref="Beta2"/> of
+    /// at most 0.9921875. Default float32.
+    /// </summary>
+    public MomentPrecision Moments { get; init; }
+
+    /// <summary>
+    /// Whether experts that a step sends no token take the step (decay and moments) when they next get one: the same bits with less memory
+    /// traffic, where many experts have no token in most steps. Default false.
+    /// </summary>
+    public bool DeferIdleExperts { get; init; }
+
     /// <summary>Decoupled weight decay of matrices (tensors with two or more dimensions); 0 or more, default 0.1.</summary>
     public double WeightDecay { get; init; } = 0.1;
 
@@ -60,7 +72,7 @@ public sealed record TrainingOptions
     /// <summary>The coefficient of the router z-loss (ST-MoE, arXiv:2202.08906); 0 or more, default 0.001.</summary>
     public double ZLossCoefficient { get; init; } = 0.001;
 
-    /// <summary>The type that matrix products compute in; parameters and optimiser state stay float32. Default float32.</summary>
+    /// <summary>The type that matrix products compute in; parameters stay float32, and so do <see cref="Moments"/> unless they say otherwise. Default float32.</summary>
     public ComputePrecision Precision { get; init; }
 
     /// <summary>Decides the initial weights and the order of the data; default 0.</summary>
@@ -117,6 +129,14 @@ public sealed record TrainingOptions
         faults.When(!(MinimumLearningRateFactor is >= 0 and <= 1), $"MinimumLearningRateFactor is {MinimumLearningRateFactor}; set it to 0..1.");
         faults.When(!(Beta1 is >= 0 and < 1), $"Beta1 is {Beta1}; set it to 0 or more and below 1.");
         faults.When(!(Beta2 is >= 0 and < 1), $"Beta2 is {Beta2}; set it to 0 or more and below 1.");
+        faults.WhenUndefined(Moments, "Moments");
+        if (Moments == MomentPrecision.BFloat16)
+        {
+            const double Largest = AdamWWork.LargestBFloat16Beta;
+            faults.When(Beta1 is > Largest and < 1, $"Beta1 is {Beta1} with bfloat16 moments, which cannot decay that slowly; set it to {Largest} or less, or Moments to float32.");
+            faults.When(Beta2 is > Largest and < 1, $"Beta2 is {Beta2} with bfloat16 moments, which cannot decay that slowly; set it to {Largest} or less, or Moments to float32.");
+        }
+
         faults.When(!(Epsilon > 0), $"Epsilon is {Epsilon}; set it above 0.");
         faults.When(!(WeightDecay >= 0), $"WeightDecay is {WeightDecay}; set it to 0 or more.");
         faults.When(!(ClipNorm >= 0), $"ClipNorm is {ClipNorm}; set it to 0 (no clipping) or more.");
@@ -155,5 +175,15 @@ public enum ComputePrecision
     Float32,
 
     /// <summary>bfloat16 products over float32 master weights; router, norms, losses and optimiser stay float32.</summary>
+    BFloat16,
+}
+
+/// <summary>The type that the optimiser's moments are kept in.</summary>
+public enum MomentPrecision
+{
+    /// <summary>IEEE float32: 8 bytes a parameter for both moments.</summary>
+    Float32,
+
+    /// <summary>bfloat16, rounded to nearest even each step: 4 bytes a parameter for both moments.</summary>
     BFloat16,
 }

@@ -160,19 +160,26 @@ public sealed class AdamWKernelTests
     }
 
     [Fact]
-    public unsafe void IsZero_EveryLengthAndPlace_SeesTheOneValue()
+    public unsafe void HasZeroGradient_EveryLengthAndPlace_SeesTheOneValue()
     {
-        for (int length = 0; length <= 100; length++)
+        for (int length = 1; length <= 100; length++)
         {
-            float[] values = [.. Enumerable.Repeat(-0f, length)];
-            fixed (float* first = values) Assert.True(AdamWKernel.IsZero(first, length));
-            for (int i = 0; i < length; i++)
+            float[] values = new float[length];
+            fixed (float* start = values)
             {
-                values[i] = i % 2 == 0 ? float.Epsilon : float.NaN;
-                fixed (float* first = values) Assert.False(AdamWKernel.IsZero(first, length));
-                values[i] = 0;
+                var (arrays, halves) = (Of(start, length, isBFloat16: false), Of(start, 2 * length, isBFloat16: true));
+                for (int i = 0; i < length; i++)
+                {
+                    Assert.True(arrays.HasZeroGradient && halves.HasZeroGradient);
+                    values[i] = (i % 3) switch { 0 => float.Epsilon, 1 => float.NaN, _ => -0f };
+                    Assert.False(arrays.HasZeroGradient || halves.HasZeroGradient);
+                    values[i] = 0;
+                }
             }
         }
+
+        static AdamWArrays Of(float* gradient, long length, bool isBFloat16) =>
+            new() { Length = length, Weights = null, First = null, Second = null, Gradient = gradient, HasBFloat16Gradient = isBFloat16 };
     }
 
     [Fact]
