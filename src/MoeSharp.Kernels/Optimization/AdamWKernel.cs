@@ -22,6 +22,7 @@ namespace MoeSharp;
 internal static unsafe class AdamWKernel
 {
     private const int BlockSize = 16_384;      // its seven streams stay in the cache of a core
+    private const int PartSize = 2_048;        // weights and moments stay in the first-level cache while waiting steps are taken one after another
     private const int LongestLanes = 64;       // two vectors of 1,024 bits: room for a tail
 
     private static int Lanes => 2 * Vector<float>.Count;
@@ -89,8 +90,22 @@ internal static unsafe class AdamWKernel
         where TMoment : struct, IAdamWLanes
         where TRounded : struct, IAdamWLanes
     {
+        long size = steps.Length == 1 ? arrays.Length : PartSize;
+        for (long start = 0; start < arrays.Length; start += size)
+        {
+            var part = arrays.Slice(start, Math.Min(size, arrays.Length - start));
+            foreach (var step in steps[..^1]) TakeStep<NoLanes, TMoment, NoLanes>(part, step);
+            TakeStep<TGradient, TMoment, TRounded>(part, steps[^1]);
+        }
+    }
+
+    private static void TakeStep<TGradient, TMoment, TRounded>(in AdamWArrays arrays, in AdamWStep step)
+        where TGradient : struct, IAdamWLanes
+        where TMoment : struct, IAdamWLanes
+        where TRounded : struct, IAdamWLanes
+    {
         long whole = arrays.Length - arrays.Length % Lanes;
-        if (whole > 0) TakeWhole<TGradient, TMoment, TRounded>(arrays.Slice(0, whole), steps);
+        if (whole > 0) TakeWhole<TGradient, TMoment, TRounded>(arrays.Slice(0, whole), step);
         if (whole == arrays.Length) return;
 
         // padding of zeros stays what it is and is not copied back
@@ -112,7 +127,7 @@ internal static unsafe class AdamWKernel
         Copy(tail.Second, padded.Second, tail.Length * TMoment.Size);
         Copy(tail.Gradient, padded.Gradient, tail.Length * TGradient.Size);
 
-        TakeWhole<TGradient, TMoment, TRounded>(padded, steps);
+        TakeWhole<TGradient, TMoment, TRounded>(padded, step);
 
         Copy(padded.Weights, tail.Weights, tail.Length * sizeof(float));
         Copy(padded.First, tail.First, tail.Length * TMoment.Size);
@@ -121,7 +136,7 @@ internal static unsafe class AdamWKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]      // else the loop runs unoptimised until it is called often
-    private static void TakeWhole<TGradient, TMoment, TRounded>(in AdamWArrays arrays, ReadOnlySpan<AdamWStep> steps)
+    private static void TakeWhole<TGradient, TMoment, TRounded>(in AdamWArrays arrays, in AdamWStep step)
         where TGradient : struct, IAdamWLanes
         where TMoment : struct, IAdamWLanes
         where TRounded : struct, IAdamWLanes
@@ -129,8 +144,7 @@ internal static unsafe class AdamWKernel
         float* weights = arrays.Weights;
         void* first = arrays.First, second = arrays.Second, gradient = arrays.Gradient, rounded = arrays.Rounded;
         long length = arrays.Length;
-        var last = new Constants(steps[^1]);
-        var before = steps[..^1];
+        var constants = new Constants(step);
 
         for (long i = 0; i < length; i += Lanes)
         {
@@ -139,15 +153,8 @@ internal static unsafe class AdamWKernel
             var (v0, v1) = TMoment.Load(second, i);
             var (g0, g1) = TGradient.Load(gradient, i);
 
-            foreach (var step in before)
-            {
-                var constants = new Constants(step);
-                Advance<TMoment>(ref w0, ref m0, ref v0, Vector<float>.Zero, constants);
-                Advance<TMoment>(ref w1, ref m1, ref v1, Vector<float>.Zero, constants);
-            }
-
-            Advance<TMoment>(ref w0, ref m0, ref v0, g0, last);
-            Advance<TMoment>(ref w1, ref m1, ref v1, g1, last);
+            Advance(ref w0, ref m0, ref v0, g0, constants);
+            Advance(ref w1, ref m1, ref v1, g1, constants);
 
             Float32Lanes.Store(weights, i, w0, w1);
             TMoment.Store(first, i, m0, m1);
@@ -157,14 +164,13 @@ internal static unsafe class AdamWKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Advance<TMoment>(ref Vector<float> w, ref Vector<float> m, ref Vector<float> v, Vector<float> g, in Constants c)
-        where TMoment : struct, IAdamWLanes
+    private static void Advance(ref Vector<float> w, ref Vector<float> m, ref Vector<float> v, Vector<float> g, in Constants c)
     {
         m = Vector.FusedMultiplyAdd(c.Lerp, g - m, Vector.ConditionalSelect(c.IsFromMoment, m, g));
         v = Vector.FusedMultiplyAdd(c.Gain2 * g, g, v * c.Beta2);
-        w = w * c.Keep + c.Move * m / (Vector.SquareRoot(v) / c.Root + c.Epsilon);
-        m = TMoment.Round(m);
-        v = TMoment.Round(v);
+        var root = Vector.SquareRoot(v);
+        if (c.HasRoot) root /= c.Root;      // a third of the time goes into divisions: spared once the correction has faded to 1
+        w = w * c.Keep + c.Move * m / (root + c.Epsilon);
     }
 
     private static void Copy(void* source, void* destination, long bytes)
@@ -184,11 +190,13 @@ internal static unsafe class AdamWKernel
             Beta2 = Vector.Create(step.Beta2);
             Gain2 = Vector.Create(step.Gain2);
             Keep = Vector.Create(step.Keep);
+            HasRoot = step.Root != 1;
             Root = Vector.Create(step.Root);
             Epsilon = Vector.Create(step.Epsilon);
             Move = Vector.Create(step.Move);
         }
 
+        public readonly bool HasRoot;
         public readonly Vector<int> IsFromMoment;
         public readonly Vector<float> Lerp, Beta2, Gain2, Keep, Root, Epsilon, Move;
     }

@@ -12,9 +12,6 @@ internal unsafe interface IAdamWLanes
     static abstract (Vector<float> Low, Vector<float> High) Load(void* values, long index);
 
     static abstract void Store(void* values, long index, Vector<float> low, Vector<float> high);
-
-    /// <summary>A value as it comes back from memory.</summary>
-    static abstract Vector<float> Round(Vector<float> value);
 }
 
 internal readonly unsafe struct Float32Lanes : IAdamWLanes
@@ -31,9 +28,6 @@ internal readonly unsafe struct Float32Lanes : IAdamWLanes
         low.Store((float*)values + index);
         high.Store((float*)values + index + Vector<float>.Count);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Round(Vector<float> value) => value;
 }
 
 /// <summary>bfloat16: the upper half of a float32, rounded to nearest, ties to even; what overflows is infinite, and a NaN stays one.</summary>
@@ -51,9 +45,6 @@ internal readonly unsafe struct BFloat16Lanes : IAdamWLanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(void* values, long index, Vector<float> low, Vector<float> high) =>
         Vector.Narrow(Vector.ShiftRightLogical(Bits(low), 16), Vector.ShiftRightLogical(Bits(high), 16)).Store((ushort*)values + index);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Round(Vector<float> value) => Vector.AsVectorSingle(Bits(value) & Vector.Create(0xFFFF_0000u));
 
     // the lower half of the result means nothing
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -77,7 +68,4 @@ internal readonly unsafe struct NoLanes : IAdamWLanes
     public static void Store(void* values, long index, Vector<float> low, Vector<float> high)
     {
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Round(Vector<float> value) => value;
 }
