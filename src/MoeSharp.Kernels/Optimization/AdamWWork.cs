@@ -3,7 +3,7 @@ namespace MoeSharp;
 /// <summary>What to take: steps one after another on the same memory. A gradient belongs to the last of them, those before have one of zeros.</summary>
 internal readonly record struct AdamWWork(AdamWArrays Arrays, ReadOnlyMemory<AdamWStep> Steps)
 {
-    // bfloat16 values lie up to 1/128 apart: a moment that loses less than half of that in a step never falls
+    // a moment that loses less than 1/256 in a step, half of a bfloat16's last place, may never fall: refused from twice that on
     private const float LeastGain = 1f / 128;
 
     /// <summary>The largest beta that a bfloat16 moment can follow.</summary>
