@@ -42,7 +42,7 @@ internal static unsafe class LaneSort
     public static Vector512<int> KthLargest(int* rows, int k)
     {
         Vector512<int>* columns = stackalloc Vector512<int>[RowMath.Lanes];
-        LaneTranspose.Square((float*)rows, (float*)columns);
+        LaneTranspose.ToColumns((float*)rows, RowMath.Lanes, (float*)columns);
         foreach (var (upper, lower) in Exchanges)
         {
             var (a, b) = (columns[upper], columns[lower]);

@@ -1,30 +1,101 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
-/// <summary>Transposes sixteen rows of sixteen values, in squares of four by four.</summary>
+/// <summary>Sixteen rows to columns of sixteen lanes and back: four columns at a time, and what is left value by value.</summary>
 internal static unsafe class LaneTranspose
 {
-    /// <summary>to[c, r] = from[r, c].</summary>
-    public static void Square(float* from, float* to)
+    private const int Lanes = RowMath.Lanes, Step = 4;
+
+    /// <summary>columns[c, r] = rows[r, c] for sixteen rows of <paramref name="count"/> values.</summary>
+    public static void ToColumns(float* rows, int count, float* columns)
     {
-        for (int r = 0; r < RowMath.Lanes; r += 4)
+        int c = 0;
+        for (; c + Step <= count; c += Step)
         {
-            for (int c = 0; c < RowMath.Lanes; c += 4) Four(from + r * RowMath.Lanes + c, to + c * RowMath.Lanes + r);
+            if (Avx512F.IsSupported) FourToColumns(rows + c, count, columns + c * Lanes);
+            else for (int r = 0; r < Lanes; r += Step) Square(rows + r * count + c, count, columns + c * Lanes + r, Lanes);
+        }
+
+        for (; c < count; c++)
+        {
+            for (int r = 0; r < Lanes; r++) columns[c * Lanes + r] = rows[r * count + c];
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Four(float* from, float* to)
+    /// <summary>rows[r, c] = columns[c, r] for sixteen rows of <paramref name="count"/> values.</summary>
+    public static void ToRows(float* columns, int count, float* rows)
     {
-        var (a, b, c, d) = (Vector128.Load(from), Vector128.Load(from + RowMath.Lanes), Vector128.Load(from + 2 * RowMath.Lanes), Vector128.Load(from + 3 * RowMath.Lanes));
+        int c = 0;
+        for (; c + Step <= count; c += Step)
+        {
+            if (Avx512F.IsSupported) FourToRows(columns + c * Lanes, rows + c, count);
+            else for (int r = 0; r < Lanes; r += Step) Square(columns + c * Lanes + r, Lanes, rows + r * count + c, count);
+        }
+
+        for (; c < count; c++)
+        {
+            for (int r = 0; r < Lanes; r++) rows[r * count + c] = columns[c * Lanes + r];
+        }
+    }
+
+    private static void FourToColumns(float* rows, int count, float* columns)
+    {
+        var (a, b, c, d) = Turn(EveryFourth(rows, count), EveryFourth(rows + count, count), EveryFourth(rows + 2 * count, count), EveryFourth(rows + 3 * count, count));
+        a.Store(columns);
+        b.Store(columns + Lanes);
+        c.Store(columns + 2 * Lanes);
+        d.Store(columns + 3 * Lanes);
+    }
+
+    private static void FourToRows(float* columns, float* rows, int count)
+    {
+        var (a, b, c, d) = Turn(Vector512.Load(columns), Vector512.Load(columns + Lanes), Vector512.Load(columns + 2 * Lanes), Vector512.Load(columns + 3 * Lanes));
+        StoreEveryFourth(a, rows, count);
+        StoreEveryFourth(b, rows + count, count);
+        StoreEveryFourth(c, rows + 2 * count, count);
+        StoreEveryFourth(d, rows + 3 * count, count);
+    }
+
+    // four values of every fourth row, put together by loads, which cost less than shuffles
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> EveryFourth(float* row, int count) => Vector512.Create(
+        Vector256.Create(Vector128.Load(row), Vector128.Load(row + 4 * count)),
+        Vector256.Create(Vector128.Load(row + 8 * count), Vector128.Load(row + 12 * count)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreEveryFourth(Vector512<float> values, float* row, int count)
+    {
+        values.GetLower().GetLower().Store(row);
+        values.GetLower().GetUpper().Store(row + 4 * count);
+        values.GetUpper().GetLower().Store(row + 8 * count);
+        values.GetUpper().GetUpper().Store(row + 12 * count);
+    }
+
+    /// <summary>Transposes the four squares that lie side by side in four vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<float> A, Vector512<float> B, Vector512<float> C, Vector512<float> D) Turn(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    {
+        var (ab0, ab1) = (Avx512F.UnpackLow(a, b).AsDouble(), Avx512F.UnpackHigh(a, b).AsDouble());
+        var (cd0, cd1) = (Avx512F.UnpackLow(c, d).AsDouble(), Avx512F.UnpackHigh(c, d).AsDouble());
+        return (
+            Avx512F.UnpackLow(ab0, cd0).AsSingle(),
+            Avx512F.UnpackHigh(ab0, cd0).AsSingle(),
+            Avx512F.UnpackLow(ab1, cd1).AsSingle(),
+            Avx512F.UnpackHigh(ab1, cd1).AsSingle());
+    }
+
+    private static void Square(float* from, int fromStride, float* to, int toStride)
+    {
+        var (a, b, c, d) = (Vector128.Load(from), Vector128.Load(from + fromStride), Vector128.Load(from + 2 * fromStride), Vector128.Load(from + 3 * fromStride));
         var (ab0, ab1) = (Low(a, b), High(a, b));
         var (cd0, cd1) = (Low(c, d), High(c, d));
-        Pairs(ab0, cd0, low: true).Store(to);
-        Pairs(ab0, cd0, low: false).Store(to + RowMath.Lanes);
-        Pairs(ab1, cd1, low: true).Store(to + 2 * RowMath.Lanes);
-        Pairs(ab1, cd1, low: false).Store(to + 3 * RowMath.Lanes);
+        Vector128.Create(ab0.GetLower(), cd0.GetLower()).Store(to);
+        Vector128.Create(ab0.GetUpper(), cd0.GetUpper()).Store(to + toStride);
+        Vector128.Create(ab1.GetLower(), cd1.GetLower()).Store(to + 2 * toStride);
+        Vector128.Create(ab1.GetUpper(), cd1.GetUpper()).Store(to + 3 * toStride);
     }
 
     // a0 b0 a1 b1
@@ -34,8 +105,4 @@ internal static unsafe class LaneTranspose
     // a2 b2 a3 b3
     private static Vector128<float> High(Vector128<float> a, Vector128<float> b) =>
         Vector128.ConditionalSelect(Vector128.Create(-1, 0, -1, 0).AsSingle(), Vector128.Shuffle(a, Vector128.Create(2, 2, 3, 3)), Vector128.Shuffle(b, Vector128.Create(2, 2, 3, 3)));
-
-    // the first or the second halves of both
-    private static Vector128<float> Pairs(Vector128<float> a, Vector128<float> b, bool low) =>
-        low ? Vector128.Create(a.GetLower(), b.GetLower()) : Vector128.Create(a.GetUpper(), b.GetUpper());
 }

@@ -19,7 +19,7 @@ internal sealed unsafe partial class RoutingPass
         if (_given is null && SeesAllTokens) ChooseForAll();
 
         _plan = new RoutingPlan(_tokens, Width(), _experts);
-        bool inBlocks = _given is null && (_mask is null || !_masksRouting) && TokenBlock.CanRoute(_router);
+        bool inBlocks = _given is null && TokenBlock.CanRoute(_router);
         _chunks.ForEach(_experts, inBlocks ? RouteBlocks : RouteRows);
         if (_faultyToken != long.MaxValue) ThrowFaulty((int)_faultyToken);
 
@@ -124,24 +124,32 @@ internal sealed unsafe partial class RoutingPass
     // whole blocks, then what is left row by row: both have the same bits
     private void RouteBlocks(int chunk)
     {
-        var (first, end) = _chunks.Tokens(chunk);
-        int token = first;
-        if (end - first >= TokenBlock.Tokens)
+        var (token, end) = _chunks.Tokens(chunk);
+        for (; token + TokenBlock.Tokens <= end; token += TokenBlock.Tokens) RouteBlock(token);
+        RouteRows(token, end);
+    }
+
+    private void RouteBlock(int first)
+    {
+        if (_mask is not null && _masksRouting && new ReadOnlySpan<bool>(_mask + first, TokenBlock.Tokens).Contains(false))
         {
-            var block = TokenBlock.Of(_padded);
-            fixed (int* experts = Plan.Experts)
-            fixed (float* weights = Plan.Weights)
-            {
-                for (; token + TokenBlock.Tokens <= end; token += TokenBlock.Tokens)
-                {
-                    long start = (long)token * _experts, pair = (long)token * Plan.Width;
-                    uint faulty = block.Route(_logits + start, _router, _bias, _scale, _kept is null ? null : _kept + start, experts + pair, weights + pair);
-                    if (faulty != 0) MarkFaulty(token + BitOperations.TrailingZeroCount(faulty));
-                }
-            }
+            RouteRows(first, first + TokenBlock.Tokens);
+            return;
         }
 
-        RouteRows(token, end);
+        long row = (long)first * _experts, pair = (long)first * Plan.Width;
+        uint left;
+        fixed (int* experts = Plan.Experts)
+        fixed (float* weights = Plan.Weights)
+        {
+            left = TokenBlock.Own.Route(_logits + row, _router, _bias, _scale, _kept is null ? null : _kept + row, experts + pair, weights + pair);
+        }
+
+        for (; left != 0; left &= left - 1)
+        {
+            int token = first + BitOperations.TrailingZeroCount(left);
+            RouteRows(token, token + 1);
+        }
     }
 
     private void RouteToken(int token, RowScratch row, int* experts, float* weights)

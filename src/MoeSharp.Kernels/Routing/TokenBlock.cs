@@ -1,41 +1,52 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
 /// <summary>
-/// Sixteen tokens side by side, one in each lane: no step looks across lanes, so that scores, top-k and weights of short rows cost a
-/// fraction of what they cost row by row. The bits are those of <see cref="RowMath"/>: the sum of a softmax adds the same values in the
-/// same order.
+/// Sixteen tokens side by side, one in each lane: no step looks across lanes, so that scores, top-k and weights cost a fraction of what
+/// they cost row by row. The bits are those of <see cref="RowMath"/>: the sum of a softmax adds the same values in the same order.
 /// </summary>
+/// <remarks>The few tokens whose experts <see cref="TopEight"/> cannot tell apart are left to their rows.</remarks>
 internal sealed unsafe class TokenBlock
 {
     /// <summary>Tokens per block.</summary>
     public const int Tokens = RowMath.Lanes;
 
-    private const int LargestCount = 16, LargestK = 16;        // longer rows fill vectors by themselves
+    private const int LargestCount = 128, LargestK = TopEight.Count;      // more columns do not stay in the nearest cache
+    private const uint All = (1u << Tokens) - 1;
+    private const int Vectors = 2 * LargestCount + RowMath.Lanes + 3 * (LargestK + 1);
 
     [ThreadStatic]
     private static TokenBlock? _own;
 
-    private readonly int _padded;
-    private readonly Vector512<float>[] _scores;        // [padded experts]: a token per lane
-    private readonly Vector512<int>[] _keys;
+    private readonly float[] _memory;
+    private readonly Vector512<float>* _scores, _sums, _raw;        // [experts], [16], [K]: a token per lane
+    private readonly Vector512<int>* _keys, _best, _index;          // [experts], [K + 1], [K]
 
-    private TokenBlock(int padded)
+    private TokenBlock()
     {
-        _padded = padded;
-        _scores = GC.AllocateArray<Vector512<float>>(padded, pinned: true);
-        _keys = GC.AllocateArray<Vector512<int>>(padded, pinned: true);
+        // whole cache lines: a vector across two costs twice as much
+        _memory = GC.AllocateArray<float>((Vectors + 1) * RowMath.Lanes, pinned: true);
+        nint start = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_memory));
+        _scores = (Vector512<float>*)((start + sizeof(Vector512<float>) - 1) & -sizeof(Vector512<float>));
+        _sums = _scores + LargestCount;
+        _raw = _sums + RowMath.Lanes;
+        _keys = (Vector512<int>*)(_raw + LargestK);
+        _best = _keys + LargestCount;
+        _index = _best + LargestK + 1;
     }
 
-    /// <summary>This thread's block for rows of at least <paramref name="padded"/> values.</summary>
-    public static TokenBlock Of(int padded) => _own is { } own && own._padded >= padded ? own : _own = new TokenBlock(padded);
+    /// <summary>This thread's block.</summary>
+    public static TokenBlock Own => _own ??= new TokenBlock();
 
-    /// <summary>Whether a router's tokens are routed in blocks: short rows, a plain or group-limited top-k, weights from scores.</summary>
-    public static bool CanRoute(RouterOptions router) =>
-        router is { ExpertCount: <= LargestCount, Select: Selection.TopK, Weights: WeightSource.Score, Renormalize: Renormalization.Never or Renormalization.Always, TopK: <= LargestK }
-        && router.GroupLimit is null or { Summed: <= 2 };
+    /// <summary>Whether a router's tokens are routed in blocks: not too many experts, a plain top-k, weights from scores.</summary>
+    public static bool CanRoute(RouterOptions router) => router is
+    {
+        ExpertCount: <= LargestCount, TopK: <= LargestK, Select: Selection.TopK, GroupLimit: null,
+        Weights: WeightSource.Score, Renormalize: Renormalization.Never or Renormalization.Always,
+    };
 
     /// <summary>Routes sixteen rows of logits.</summary>
     /// <param name="logits">The first row.</param>
@@ -45,74 +56,63 @@ internal sealed unsafe class TokenBlock
     /// <param name="kept">Receives the scores [16, E]; null to not keep them.</param>
     /// <param name="experts">Receives the experts [16, K].</param>
     /// <param name="weights">Receives the weights [16, K].</param>
-    /// <returns>A bit for each token whose logits or weights are not numbers.</returns>
+    /// <returns>A bit for each token that is left to its row: its experts are not certain, or something is not a number.</returns>
     public uint Route(float* logits, RouterOptions router, float* bias, float* perExpert, float* kept, int* experts, float* weights)
     {
         int count = router.ExpertCount, k = router.TopK;
-        fixed (Vector512<float>* scores = _scores)
-        fixed (Vector512<int>* keys = _keys)
-        {
-            ToColumns(logits, (float*)scores, count);
-            var faulty = Score(router.Score, scores, count);
-            if (kept is not null) ToRows((float*)scores, kept, count);
+        LaneTranspose.ToColumns(logits, count, (float*)_scores);
+        var max = Max(_scores, count, out bool hasNaN);
+        if (hasNaN) return All;
 
-            Choose(scores, bias, keys, count);
-            if (router.GroupLimit is { } limit) LimitGroups(keys, count, limit);
-            Vector512<int>* best = stackalloc Vector512<int>[LargestK], index = stackalloc Vector512<int>[LargestK];
-            Vector512<float>* raw = stackalloc Vector512<float>[LargestK];
-            TopK(keys, count, k, best, index);
+        Score(router.Score, count, max);
+        if (kept is not null) LaneTranspose.ToRows((float*)_scores, count, kept);
 
-            // without a bias or groups, the best choices are the scores themselves
-            if (bias is null && router.GroupLimit is null) for (int i = 0; i < k; i++) raw[i] = RowTopK.Value(best[i]);
-            else for (int i = 0; i < k; i++) raw[i] = Gather((float*)scores, index[i]);
-            return faulty | Weigh(raw, index, router, perExpert, experts, weights);
-        }
+        TopEight.Of(Keys(router.Score, bias, count), count, _best);
+        uint left = Uncertain(bias, count, k) | Weigh(router, perExpert);
+        LaneTranspose.ToRows((float*)_index, k, (float*)experts);
+        LaneTranspose.ToRows((float*)_raw, k, weights);
+        return left;
     }
 
-    // so few columns are moved value by value as fast as in squares
-    private static void ToColumns(float* rows, float* columns, int count)
+    private static Vector512<float> Max(Vector512<float>* columns, int count, out bool hasNaN)
     {
-        for (int token = 0; token < Tokens; token++, rows += count)
-        {
-            for (int e = 0; e < count; e++) columns[e * RowMath.Lanes + token] = rows[e];
-        }
-    }
-
-    private static void ToRows(float* columns, float* rows, int count)
-    {
-        for (int token = 0; token < Tokens; token++, rows += count)
-        {
-            for (int e = 0; e < count; e++) rows[e] = columns[e * RowMath.Lanes + token];
-        }
-    }
-
-    /// <summary>Logits to scores, in place; returns the tokens that have a NaN.</summary>
-    private static uint Score(ScoreFunction function, Vector512<float>* scores, int count)
-    {
-        var unordered = Vector512<float>.Zero;
-        for (int e = 0; e < count; e++) unordered |= ~Vector512.Equals(scores[e], scores[e]);
-
-        switch (function)
-        {
-            case ScoreFunction.Softmax: Softmax(scores, count); break;
-            case ScoreFunction.Sigmoid: for (int e = 0; e < count; e++) scores[e] = RowMath.Sigmoid(scores[e]); break;
-            case ScoreFunction.SqrtSoftplus: for (int e = 0; e < count; e++) scores[e] = RowMath.SqrtSoftplus(scores[e]); break;
-        }
-
-        return (uint)unordered.ExtractMostSignificantBits();
-    }
-
-    private static void Softmax(Vector512<float>* scores, int count)
-    {
-        var max = scores[0];
-        for (int e = 1; e < count; e++) max = Vector512.MaxNative(max, scores[e]);
-
-        Vector512<float>* sums = stackalloc Vector512<float>[RowMath.Lanes];
-        for (int lane = 0; lane < RowMath.Lanes; lane++) sums[lane] = Vector512<float>.Zero;
+        // a number that is none has more bits set than infinity
+        var (max, largest) = (columns[0], Vector512<int>.Zero);
         for (int e = 0; e < count; e++)
         {
-            scores[e] = RowMath.ExpBelow(scores[e], max);
-            sums[e % RowMath.Lanes] += scores[e];
+            max = Vector512.MaxNative(max, columns[e]);
+            largest = Vector512.Max(largest, columns[e].AsInt32() & Vector512.Create(int.MaxValue));
+        }
+
+        hasNaN = Vector512.GreaterThanAny(largest, Vector512.Create(float.PositiveInfinity).AsInt32());
+        return max;
+    }
+
+    /// <summary>Logits to scores, in place.</summary>
+    private void Score(ScoreFunction function, int count, Vector512<float> max)
+    {
+        switch (function)
+        {
+            case ScoreFunction.Softmax: Softmax(count, max); break;
+            case ScoreFunction.Sigmoid: for (int e = 0; e < count; e++) _scores[e] = RowMath.Sigmoid(_scores[e]); break;
+            case ScoreFunction.SqrtSoftplus: for (int e = 0; e < count; e++) _scores[e] = RowMath.SqrtSoftplus(_scores[e]); break;
+        }
+    }
+
+    private void Softmax(int count, Vector512<float> max)
+    {
+        Vector512<float>* scores = _scores, sums = _sums;
+        for (int lane = 0; lane < RowMath.Lanes; lane++)
+        {
+            var sum = Vector512<float>.Zero;
+            for (int e = lane; e < count; e += RowMath.Lanes)
+            {
+                var exponential = RowMath.ExpBelow(scores[e], max);
+                scores[e] = exponential;
+                sum += exponential;
+            }
+
+            sums[lane] = sum;
         }
 
         // the lanes of a row in the order of RowMath.Sum
@@ -125,93 +125,65 @@ internal sealed unsafe class TokenBlock
         for (int e = 0; e < count; e++) scores[e] *= inverse;
     }
 
-    private static void Choose(Vector512<float>* scores, float* bias, Vector512<int>* keys, int count)
+    /// <summary>The keys of the choices, filled up to whole groups of eight.</summary>
+    private Vector512<int>* Keys(ScoreFunction function, float* bias, int count)
     {
-        for (int e = 0; e < count; e++) keys[e] = RowTopK.Key(bias is null ? scores[e] : scores[e] + Vector512.Create(bias[e]));
-    }
-
-    private static void LimitGroups(Vector512<int>* keys, int count, GroupLimit limit)
-    {
-        int size = count / limit.Groups;
-        Vector512<int>* ranks = stackalloc Vector512<int>[limit.Groups], best = stackalloc Vector512<int>[LargestK], kept = stackalloc Vector512<int>[LargestK];
-        for (int g = 0; g < limit.Groups; g++) ranks[g] = Rank(keys + g * size, size, limit.Summed);
-        TopK(ranks, limit.Groups, limit.Keep, best, kept);
-
-        var none = Vector512.Create(RowTopK.Key(float.NegativeInfinity));
-        for (int g = 0; g < limit.Groups; g++)
+        // the bits of numbers that are not negative are keys as they are
+        var keys = bias is null && function != ScoreFunction.Identity ? (Vector512<int>*)_scores : _keys;
+        if (keys == _keys)
         {
-            var isKept = Vector512<int>.Zero;
-            for (int k = 0; k < limit.Keep; k++) isKept |= Vector512.Equals(kept[k], Vector512.Create(g));
-            for (int e = g * size; e < (g + 1) * size; e++) keys[e] = Vector512.ConditionalSelect(isKept, keys[e], none);
-        }
-    }
-
-    private static Vector512<int> Rank(Vector512<int>* keys, int size, int summed)
-    {
-        var (first, second) = (Vector512.Create(RowTopK.Taken), Vector512.Create(RowTopK.Taken));
-        for (int e = 0; e < size; e++)
-        {
-            second = Vector512.Max(second, Vector512.Min(first, keys[e]));
-            first = Vector512.Max(first, keys[e]);
+            for (int e = 0; e < count; e++) keys[e] = RowTopK.Key(bias is null ? _scores[e] : _scores[e] + Vector512.Create(bias[e]));
         }
 
-        return summed == 1 ? first : RowTopK.Key(RowTopK.Value(first) + RowTopK.Value(second));
+        for (int e = count; e % TopEight.Count != 0; e++) keys[e] = Vector512.Create(RowTopK.Taken);
+        return keys;
     }
 
-    /// <summary>The k largest of each lane, largest first, equal ones by the lower index: sorted lists that every value is inserted into.</summary>
-    private static void TopK(Vector512<int>* keys, int count, int k, Vector512<int>* best, Vector512<int>* index)
+    /// <summary>Fills the experts and their scores; returns the tokens whose experts may be others.</summary>
+    private uint Uncertain(float* bias, int count, int k)
     {
-        for (int i = 0; i < k; i++) (best[i], index[i]) = (Vector512.Create(RowTopK.Taken), Vector512<int>.Zero);
-        for (int e = 0; e < count; e++)
+        int bits = TopEight.NumberBits(count);
+        var (before, uncertain) = (Vector512.Create(float.PositiveInfinity), Vector512<float>.Zero);
+        for (int i = 0; i < k; i++)
         {
-            var (key, id) = (keys[e], Vector512.Create(e));
-            var isLower = Vector512.GreaterThan(key, best[k - 1]);
-            if (isLower == Vector512<int>.Zero) continue;
-
-            for (int i = k - 1; i > 0; i--)
-            {
-                var isUpper = Vector512.GreaterThan(key, best[i - 1]);
-                best[i] = Vector512.ConditionalSelect(isUpper, best[i - 1], Vector512.ConditionalSelect(isLower, key, best[i]));
-                index[i] = Vector512.ConditionalSelect(isUpper, index[i - 1], Vector512.ConditionalSelect(isLower, id, index[i]));
-                isLower = isUpper;
-            }
-
-            best[0] = Vector512.ConditionalSelect(isLower, key, best[0]);
-            index[0] = Vector512.ConditionalSelect(isLower, id, index[0]);
+            _index[i] = TopEight.Column(_best[i], bits);
+            var choice = _raw[i] = Gather((float*)_scores, _index[i]);
+            if (bias is not null) choice += Lookup(bias, _index[i]);
+            uncertain |= ~Vector512.GreaterThanOrEqual(before, choice);
+            before = choice;
         }
+
+        // the first one that is left out may be as good as the last one, or better
+        var isClose = Vector512.LessThanOrEqual(_best[k - 1] ^ _best[k], Vector512.Create(bits)) & Vector512.GreaterThanOrEqual(_best[k - 1] ^ _best[k], Vector512<int>.Zero);
+        return (uint)(uncertain.AsInt32() | isClose).ExtractMostSignificantBits();
     }
 
-    /// <summary>The weights as <see cref="ExpertWeights"/> finishes them; returns the tokens that have a NaN.</summary>
-    private static uint Weigh(Vector512<float>* raw, Vector512<int>* index, RouterOptions router, float* perExpert, int* experts, float* weights)
+    /// <summary>Raw weights to those that <see cref="ExpertWeights"/> makes of them; returns the tokens that have a NaN.</summary>
+    private uint Weigh(RouterOptions router, float* perExpert)
     {
         int k = router.TopK;
         var divisor = Vector512<float>.One;
         if (router.Renormalize == Renormalization.Always)
         {
             divisor = Vector512<float>.Zero;
-            for (int i = 0; i < k; i++) divisor += raw[i];
+            for (int i = 0; i < k; i++) divisor += _raw[i];
             divisor += Vector512.Create((float)router.RenormalizeEpsilon);
         }
 
         var (scale, unordered) = (Vector512.Create((float)router.Scale), Vector512<float>.Zero);
         for (int i = 0; i < k; i++)
         {
-            var weight = raw[i] / divisor * scale;
-            if (perExpert is not null) weight *= Lookup(perExpert, index[i]);
+            var weight = _raw[i] / divisor * scale;
+            if (perExpert is not null) weight *= Lookup(perExpert, _index[i]);
             unordered |= ~Vector512.Equals(weight, weight);
-            Scatter(weight, weights + i, k);
-            Scatter(index[i], experts + i, k);
+            _raw[i] = weight;
         }
 
         return (uint)unordered.ExtractMostSignificantBits();
     }
 
     /// <summary>In each lane, the value of that lane in the column that the lane names.</summary>
-    private static Vector512<float> Gather(float* columns, Vector512<int> index)
-    {
-        var offsets = index * RowMath.Lanes + Vector512<int>.Indices;
-        return Lookup(columns, offsets);
-    }
+    private static Vector512<float> Gather(float* columns, Vector512<int> index) => Lookup(columns, index * RowMath.Lanes + Vector512<int>.Indices);
 
     private static Vector512<float> Lookup(float* values, Vector512<int> index)
     {
@@ -220,12 +192,5 @@ internal sealed unsafe class TokenBlock
         int* from = (int*)&index;
         for (int lane = 0; lane < RowMath.Lanes; lane++) lanes[lane] = values[from[lane]];
         return result;
-    }
-
-    private static void Scatter<T>(Vector512<T> values, T* to, int stride)
-        where T : unmanaged
-    {
-        T* lanes = (T*)Unsafe.AsPointer(ref values);
-        for (int lane = 0; lane < RowMath.Lanes; lane++) to[lane * stride] = lanes[lane];
     }
 }
