@@ -23,7 +23,8 @@ internal static class ExpertOrder
             if (expert >= 0) offsets[expert + 1]++;
         }
 
-        for (int expert = 1; expert < offsets.Length; expert++) offsets[expert] += offsets[expert - 1];
+        int row = 0;        // in a register: through memory each step waits for the last one's store
+        foreach (ref int offset in offsets) offset = row += offset;
 
         // filling moves each offset to its expert's end, which is where the next one's began
         plan.Order = GC.AllocateUninitializedArray<int>(offsets[^1]);

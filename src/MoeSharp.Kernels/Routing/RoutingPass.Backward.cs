@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace MoeSharp;
 
 internal sealed unsafe partial class RoutingPass
@@ -18,16 +16,9 @@ internal sealed unsafe partial class RoutingPass
     {
         bool hasPartials = _scale is not null || _bias is not null;
         float[] partials = hasPartials ? new float[_chunks.Count * 2 * _padded] : [];     // per chunk: per-expert scale, correction bias
-        if (_kernel.IsSoftmaxOfSelected && !given.HasLosses && given.Weights is not null && Plan.Width <= RowMath.Lanes)
+        if (CanBackwardInBlocks(given))
         {
-            _chunks.ForEach(_experts, chunk => BackwardSelected(chunk, given));
-            if (given.Bias is not null) new Span<float>(given.Bias, _experts).Clear();
-            return true;
-        }
-
-        if (CanBackwardInVectors && !given.HasLosses && given.Weights is not null && given.Scores is not null)
-        {
-            _chunks.ForEach(_experts, chunk => BackwardScores(chunk, given));
+            _chunks.ForEach(_experts, chunk => BackwardBlocks(chunk, given));
             if (given.Bias is not null) new Span<float>(given.Bias, _experts).Clear();
             return true;
         }
@@ -51,76 +42,6 @@ internal sealed unsafe partial class RoutingPass
     {
         new Span<float>(sum, _experts).Clear();
         for (int chunk = 0; chunk < _chunks.Count; chunk++) AddTo(new Span<float>(sum, _experts), partials.AsSpan((chunk * 2 + part) * _padded, _experts));
-    }
-
-    /// <summary>The gradient of weights that are a softmax over the selected logits: w · (g - Σ g·w) there and zero elsewhere.</summary>
-    private void BackwardSelected(int chunk, GradientPointers given)
-    {
-        var (first, end) = _chunks.Tokens(chunk);
-        var (scale, mask, k) = (Vector512.Create((float)_router.Scale), RowMath.LanesBelow(Plan.Width), Plan.Width);
-        float* gradients = stackalloc float[RowMath.Lanes];
-        fixed (int* experts = Plan.Experts)
-        fixed (float* planWeights = Plan.Weights)
-        {
-            long last = (long)_tokens * k - RowMath.Lanes;      // the last row that a whole vector can be read from
-            for (int token = first; token < end; token++)
-            {
-                long pair = (long)token * k;
-                var g = RowMath.LoadUpTo(given.Weights + pair, k, pair <= last);
-                var w = RowMath.LoadUpTo(planWeights + pair, k, pair <= last);
-                (w * (g - Vector512.Create(RowMath.Sum(g * w & mask)) / scale)).Store(gradients);
-
-                float* dLogits = given.Logits + (long)token * _experts;
-                new Span<float>(dLogits, _experts).Clear();
-                for (int i = 0; i < k && experts[pair + i] >= 0; i++) dLogits[experts[pair + i]] += gradients[i];      // a token table may name an expert twice
-            }
-        }
-    }
-
-    /// <summary>Whether a token's weights fit a vector and their gradient needs nothing but their scores.</summary>
-    private bool CanBackwardInVectors => _scale is null && Plan.Width <= RowMath.Lanes && _router is
-    {
-        Weights: WeightSource.Score, Renormalize: Renormalization.Never or Renormalization.Always, Score: not ScoreFunction.SqrtSoftplus, Select: not Selection.SparseMixer,
-    };
-
-    /// <summary>As <see cref="BackwardPairs"/>, with all experts of a token in one vector.</summary>
-    private void BackwardScores(int chunk, GradientPointers given)
-    {
-        var (first, end) = _chunks.Tokens(chunk);
-        var (scale, epsilon, one) = (Vector512.Create((float)_router.Scale), (float)_router.RenormalizeEpsilon, Vector512<float>.One);
-        float* gathered = stackalloc float[RowMath.Lanes];
-        fixed (int* experts = Plan.Experts)
-        {
-            long last = (long)_tokens * Plan.Width - RowMath.Lanes;     // the last row that a whole vector can be read from
-            for (int token = first; token < end; token++)
-            {
-                long pair = (long)token * Plan.Width;
-                float* scores = given.Scores + (long)token * _experts, dLogits = given.Logits + (long)token * _experts;
-                int count = 0;
-                for (; count < Plan.Width && experts[pair + count] >= 0; count++) gathered[count] = scores[experts[pair + count]];
-
-                var lanes = RowMath.LanesBelow(count);
-                var (raw, g) = (Vector512.Load(gathered) & lanes, RowMath.LoadUpTo(given.Weights + pair, Plan.Width, pair <= last) * scale & lanes);
-                if (_router.Renormalize == Renormalization.Always)
-                {
-                    float inverse = 1 / (RowMath.Sum(raw) + epsilon);
-                    g = (g - Vector512.Create(RowMath.Sum(g * raw) * inverse)) * inverse & lanes;
-                }
-
-                var own = _router.Score == ScoreFunction.Identity ? g : _router.Score == ScoreFunction.Sigmoid ? g * raw * (one - raw) : g * raw;
-                own.Store(gathered);
-                if (_router.Score == ScoreFunction.Softmax && count > 0)
-                {
-                    RowMath.Scaled(scores, -RowMath.Sum(own), dLogits, _experts);
-                }
-                else
-                {
-                    new Span<float>(dLogits, _experts).Clear();
-                }
-
-                for (int i = 0; i < count; i++) dLogits[experts[pair + i]] += gathered[i];      // a token table may name an expert twice
-            }
-        }
     }
 
     private void BackwardToken(int token, RowScratch row, GradientPointers given, float* partial)
