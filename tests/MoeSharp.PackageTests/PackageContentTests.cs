@@ -55,10 +55,10 @@ public sealed class PackageContentTests(LocalFeed feed)
     }
 
     [Theory]
-    [InlineData("MoeSharp.Kernels")]
-    [InlineData("MoeSharp.Checkpoints", "MoeSharp.Kernels")]
-    [InlineData("MoeSharp", "MoeSharp.Checkpoints", "MoeSharp.Kernels", "TorchSharp")]
-    [InlineData("MoeSharp.Training", "Microsoft.ML.Tokenizers", "MoeSharp", "TorchSharp")]
+    [InlineData("MoeSharp.Kernels", "Iced")]
+    [InlineData("MoeSharp.Checkpoints", "Iced", "MoeSharp.Kernels")]
+    [InlineData("MoeSharp", "Iced", "MoeSharp.Checkpoints", "MoeSharp.Kernels", "TorchSharp")]
+    [InlineData("MoeSharp.Training", "Iced", "Microsoft.ML.Tokenizers", "MoeSharp", "TorchSharp")]
     public void Package_OfALibrary_DependsOnNoOtherPartOrRuntime(string id, params string[] dependencies)
     {
         using var package = Open(id);
