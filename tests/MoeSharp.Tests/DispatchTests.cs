@@ -13,7 +13,13 @@ public sealed class DispatchTests
         using var scope = NewDisposeScope();
         var loop = Run(sample, ExpertBackend.Loop, pads: false);
         var dense = Run(sample, ExpertBackend.Dense, pads: false);
-        foreach (var name in loop.Keys) TensorAssert.Close(dense[name], loop[name], 2e-5, name, scale: 0.5);
+        var fused = Run(sample, ExpertBackend.Fused, pads: false);
+        foreach (var name in loop.Keys)
+        {
+            TensorAssert.Close(dense[name], loop[name], 2e-5, name, scale: 0.5);
+            TensorAssert.Close(dense[name], fused[name], 2e-5, name, scale: 0.5);
+        }
+
         if (sample.Options.Dispatch.Capacity is null) return;
 
         var padded = Run(sample, ExpertBackend.Auto, pads: true);

@@ -54,15 +54,22 @@ public sealed class LayerPropertyTests
         }, Print);
 
     [Fact]
-    public void LoopAndDense_AnyOptions_GiveTheSameOutputsAndGradients() => AnyLayer.Cases.ForEach(150, sample =>
+    public void Backends_AnyOptions_GiveTheSameOutputsAndGradients() => AnyLayer.Cases.ForEach(150, sample =>
         {
             var (options, tokens, seed) = sample;
             using var scope = NewDisposeScope();
             var loop = Run(options with { Backend = ExpertBackend.Loop }, tokens, seed);
             var dense = Run(options with { Backend = ExpertBackend.Dense }, tokens, seed);
 
+            var fused = Run(options with { Backend = ExpertBackend.Fused }, tokens, seed);
+
             Assert.Equal(loop.Keys, dense.Keys);
-            foreach (var name in loop.Keys) TensorAssert.Close(dense[name], loop[name], 1e-5, name, TermScale);
+            Assert.Equal(loop.Keys, fused.Keys);
+            foreach (var name in loop.Keys)
+            {
+                TensorAssert.Close(dense[name], loop[name], 1e-5, name, TermScale);
+                TensorAssert.Close(fused[name], loop[name], 1e-5, name, TermScale);
+            }
         }, Print);
 
     private static Dictionary<string, Tensor> Run(MoeOptions options, int tokens, int seed)

@@ -88,6 +88,7 @@ public sealed class RoutedMoETests
     }
 
     [Theory]
+    [InlineData(ExpertBackend.Fused)]
     [InlineData(ExpertBackend.Loop)]
     [InlineData(ExpertBackend.Dense)]
     public void RoutedMoE_AllTokensToOneExpert_GivesIdleExpertsZeroGradients(ExpertBackend backend)
@@ -208,6 +209,7 @@ public sealed class RoutedMoETests
     }
 
     [Theory]
+    [InlineData(ExpertBackend.Fused)]
     [InlineData(ExpertBackend.Loop)]
     [InlineData(ExpertBackend.Dense)]
     public void Mask_WhateverPaddingHolds_ChangesNoBitOfOutputsLossesAndGradients(ExpertBackend backend)

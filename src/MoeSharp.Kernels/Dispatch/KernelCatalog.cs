@@ -44,6 +44,9 @@ internal static class KernelCatalog
     /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>
     public static TileKernel Tile(TileType type) => Choices.First(choice => choice.Candidate.Kernel.Type == type).Candidate.Kernel;
 
+    /// <summary>The kernel that adds up outer products of float32.</summary>
+    public static OuterKernel Outer { get; } = new Float32OuterAvx512() is { IsSupported: true } kernel ? kernel : new OuterPortable();
+
     /// <summary>The kernel of a name.</summary>
     /// <exception cref="MoeException">There is none.</exception>
     public static KernelCandidate Find(string name) => Tiles.FirstOrDefault(candidate => candidate.Name == name) ??

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace MoeSharp;
 
 /// <summary>The rows between the products of a pass, and each thread's room for tiles and panels. Grows, and serves one pass at a time.</summary>
@@ -5,7 +7,15 @@ internal sealed unsafe class PassMemory : IDisposable
 {
     private const int TileBytes = 16 * TileKernel.Columns * sizeof(float);
 
+    private static readonly ConcurrentBag<PassMemory> Idle = [];
+
     private readonly Dictionary<string, AlignedMemory> _areas = [];
+
+    /// <summary>Memory that no pass uses, as large as earlier ones left it: the layers of a model, which run one after the other, share one.</summary>
+    public static PassMemory Rent() => Idle.TryTake(out var memory) ? memory : new PassMemory();
+
+    /// <summary>Gives rented memory back.</summary>
+    public void Return() => Idle.Add(this);
 
     /// <summary>At least <paramref name="bytes"/> bytes under a name; what they hold means nothing once more are asked for.</summary>
     public byte* Area(string name, long bytes)

@@ -64,7 +64,7 @@ internal sealed class LoopExperts(Func<Tensor, Tensor, Tensor> activation, Weigh
         using var _ = Telemetry.Step("combine");
         for (int e = 0; e < outputs.Length; e++)
         {
-            if (outputs[e] is { } output) sum.index_add_(0, token[e], _weightsInput ? output.to(float32) : output * weight[e], 1);
+            if (outputs[e] is { } output) sum.index_add_(0, token[e], (_weightsInput ? output : output * weight[e]).to(float32), 1);
         }
 
         return sum;

@@ -47,8 +47,8 @@ public static class MoeOptionsJson
     /// The options as indented JSON with the same text for the same options: the sizes, the objects router, experts and dispatch, and every
     /// field that differs from its default. Reading it gives the options again, but for what has no meaning or no word: a
     /// <see cref="GroupLimit.Count"/> without <see cref="GroupRanking.TopSum"/>, a <see cref="RouterOptions.RenormalizePower"/> without
-    /// <see cref="Renormalization.PNorm"/>, the <see cref="ExpertBackend.Loop"/>, and the <see cref="ExpertBackend.Dense"/> together with a
-    /// capacity or a receive buffer; both backends come back as <see cref="ExpertBackend.Auto"/>.
+    /// <see cref="Renormalization.PNorm"/>, and the backends but for <see cref="ExpertBackend.Dense"/> without a capacity or a receive
+    /// buffer, which come back as <see cref="ExpertBackend.Auto"/>.
     /// </summary>
     /// <exception cref="ArgumentException">A number is not finite, or a value is no member of its enumeration.</exception>
     public static string Write(MoeOptions options)

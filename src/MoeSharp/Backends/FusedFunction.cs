@@ -1,0 +1,55 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace MoeSharp;
+
+/// <summary>A call of the fused experts: what is no tensor.</summary>
+internal sealed record FusedCall(FusedKernels Kernels, RoutingPlan Plan);
+
+/// <summary>
+/// The autograd node of fused experts: apply(the tensors of <see cref="FusedInputs"/>, call) → [sums [T, D]]. It keeps the pre-activations
+/// 2 · R · H, and computes only the gradients that somebody needs.
+/// </summary>
+internal sealed class FusedFunction : GuardedFunction<FusedFunction>
+{
+    private const string CallKey = "call", NeedsKey = "needs";
+
+    protected override List<Tensor> Compute(AutogradContext ctx, object?[] arguments)
+    {
+        Tensor?[] tensors = [.. arguments.Take(FusedInputs.Count).Cast<Tensor?>()];
+        var call = (FusedCall)arguments[FusedInputs.Count]!;        // given by the one caller, FusedExperts
+        var kept = call.Kernels.EmptyKept(call.Plan);
+
+        var sums = call.Kernels.Forward(new FusedInputs(tensors), call.Plan, kept);
+
+        ctx.save_for_backward([.. tensors.OfType<Tensor>(), kept]);
+        ctx.save_data(CallKey, call);
+        ctx.save_data(NeedsKey, Needs(tensors));
+        return [sums];
+    }
+
+    // null where there is no tensor; the gradients of gate and up come together
+    private static bool?[] Needs(Tensor?[] tensors)
+    {
+        bool?[] needs = Array.ConvertAll(tensors, tensor => tensor?.requires_grad);
+        (needs[2], needs[3]) = (needs[2] | needs[3], needs[2] | needs[3]);
+        (needs[5], needs[6]) = (needs[5] | needs[6], needs[5] | needs[6]);
+        return needs;
+    }
+
+    protected override List<Tensor?> Differentiate(AutogradContext ctx, List<Tensor?> gradients)
+    {
+        if (gradients[0] is not { IsInvalid: false } given) return [.. new Tensor?[FusedInputs.Count + 1]];
+        if (is_grad_enabled()) throw new NotSupportedException($"Fused experts have no second derivative: their gradient is computed outside autograd. Choose the backend {ExpertBackend.Loop}.");
+
+        using var scope = NewDisposeScope();
+        var call = (FusedCall)ctx.get_data(CallKey);
+        var needs = (bool?[])ctx.get_data(NeedsKey);
+        var saved = new Queue<Tensor>(ctx.get_saved_variables());
+        Tensor?[] tensors = Array.ConvertAll(needs, need => need is null ? null : saved.Dequeue());
+        Tensor?[] targets = [.. tensors.Zip(needs, (tensor, need) => need is true ? empty_like(tensor!) : null)];
+
+        call.Kernels.Backward(new FusedInputs(tensors), call.Plan, kept: saved.Dequeue(), given.to(float32).contiguous(), new FusedInputs(targets));
+        return [.. targets.Select(target => target?.MoveToOuterDisposeScope()), null];
+    }
+}

@@ -1,0 +1,34 @@
+using static TorchSharp.torch;
+
+namespace MoeSharp;
+
+/// <summary>What the fused kernels read: dense float32 tensors on the host. The order is that of <see cref="FusedFunction"/>'s arguments.</summary>
+internal readonly struct FusedInputs(IReadOnlyList<Tensor?> tensors)
+{
+    /// <summary>How many there are.</summary>
+    public const int Count = 8;
+
+    /// <summary>[T, D].</summary>
+    public Tensor Tokens => tensors[0]!;
+
+    /// <summary>The routing weights [T, K], which the plan holds too.</summary>
+    public Tensor Weights => tensors[1]!;
+
+    /// <summary>[E, H, D].</summary>
+    public Tensor Gate => tensors[2]!;
+
+    /// <summary>[E, H, D].</summary>
+    public Tensor Up => tensors[3]!;
+
+    /// <summary>[E, D, H].</summary>
+    public Tensor Down => tensors[4]!;
+
+    /// <summary>[E, H], or null.</summary>
+    public Tensor? GateBias => tensors[5];
+
+    /// <summary>[E, H], or null.</summary>
+    public Tensor? UpBias => tensors[6];
+
+    /// <summary>[E, D], or null.</summary>
+    public Tensor? DownBias => tensors[7];
+}

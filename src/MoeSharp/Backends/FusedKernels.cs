@@ -1,0 +1,59 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace MoeSharp;
+
+/// <summary>Runs the fused passes of one layer on tensors.</summary>
+internal sealed unsafe class FusedKernels(MoeOptions options)
+{
+    private readonly ExpertShape _shape = new(options.HiddenSize, options.Experts.IntermediateSize, TileType.Float32);
+    private readonly GatedEpilogue _epilogue = GatedEpilogue.Create(options.Experts.Activation, options.Experts.Limit);
+    private readonly WeightTarget _applyTo = options.Router.ApplyTo;
+
+    /// <summary>Room for the pre-activations of a plan's rows.</summary>
+    public Tensor EmptyKept(RoutingPlan plan) => empty((long)plan.Order.Length * _shape.KeptStride, float32);
+
+    /// <summary>The sums [T, D] of the tokens' experts.</summary>
+    public Tensor Forward(FusedInputs inputs, RoutingPlan plan, Tensor? kept)
+    {
+        var sums = empty_like(inputs.Tokens);
+        var pass = new ForwardPass(Source(inputs), KernelCatalog.Tile(TileType.Float32), _epilogue, _applyTo);
+        var memory = PassMemory.Rent();
+        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Start(sums), Start(kept));
+        memory.Return();
+        return sums;
+    }
+
+    /// <summary>Fills <paramref name="targets"/>, those that are not null, with gradients.</summary>
+    public void Backward(FusedInputs inputs, RoutingPlan plan, Tensor kept, Tensor upstream, FusedInputs targets)
+    {
+        var to = new ExpertGradients
+        {
+            Tokens = Start(targets.Tokens),
+            Weights = Start(targets.Weights),
+            Gate = Start(targets.Gate),
+            Up = Start(targets.Up),
+            Down = Start(targets.Down),
+            GateBias = Start(targets.GateBias),
+            UpBias = Start(targets.UpBias),
+            DownBias = Start(targets.DownBias),
+        };
+        var pass = new BackwardPass(Source(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer, _epilogue, _applyTo);
+        var memory = PassMemory.Rent();
+        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Start(kept), Start(upstream), to);
+        memory.Return();
+    }
+
+    private ExpertMatrices Source(FusedInputs inputs) => new(
+        _shape, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias));
+
+    // a view of one element, since a span of bytes ends at 2 GB
+    private static float* Start(Tensor? values)
+    {
+        if (values is null || values.numel() == 0) return null;
+
+        using var first = values.view(-1).narrow(0, 0, 1);
+        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+    }
+}

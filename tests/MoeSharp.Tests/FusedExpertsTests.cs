@@ -1,0 +1,129 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MoeSharp.Tests;
+
+/// <summary>The fused backend inside a layer: what it takes, what it refuses, what it spares. Its numbers are held against the others' in <see cref="LayerPropertyTests"/>.</summary>
+public sealed class FusedExpertsTests
+{
+    private static readonly MoeOptions Options = new()
+    {
+        HiddenSize = 24,
+        Router = new() { ExpertCount = 4, TopK = 2 },
+        Experts = new() { IntermediateSize = 20, HasBias = true },
+        Backend = ExpertBackend.Fused,
+    };
+
+    [Fact]
+    public void Backward_FrozenParameters_GivesThemNoGradientAndTheOthersTheSame()
+    {
+        using var scope = NewDisposeScope();
+        using var all = (RoutedMoE)AnyLayer.Create(Options, 3);
+        using var some = (RoutedMoE)AnyLayer.Create(Options, 3);
+        foreach (var frozen in new[] { some.Experts.Up, some.Experts.Down, some.Experts.GateBias!, some.Gate.Weight }) frozen.requires_grad_(false);
+
+        foreach (var layer in new[] { all, some }) GuardedBackward.Run(layer.call(AnyLayer.Draw(new Random(1), 9, 24)).Hidden.square().sum());
+
+        Assert.All([some.Experts.Up, some.Experts.Down, some.Experts.GateBias!, some.Gate.Weight], frozen => Assert.Null(frozen.grad));
+        TensorAssert.Same(all.Experts.Gate.grad!, some.Experts.Gate.grad!, "gate");
+        TensorAssert.Same(all.Experts.UpBias!.grad!, some.Experts.UpBias!.grad!, "up bias");
+        TensorAssert.Same(all.Experts.DownBias!.grad!, some.Experts.DownBias!.grad!, "down bias");
+    }
+
+    [Fact]
+    public void Forward_WithAndWithoutGradient_GivesTheSameBits()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options, 3);
+        using (no_grad()) layer.Gate.Weight.zero_();        // libtorch's gate sums a token alone in another order
+        var hidden = AnyLayer.Draw(new Random(1), 33, 24);
+
+        var training = layer.call(hidden).Hidden;
+        using var _ = no_grad();
+
+        TensorAssert.Same(training, layer.call(hidden).Hidden, "output");
+        TensorAssert.Same(training[7], layer.call(hidden[TensorIndex.Slice(7, 8)]).Hidden[0], "a token alone");
+    }
+
+    [Theory]
+    [InlineData(ScalarType.BFloat16, 2e-2)]
+    [InlineData(ScalarType.Float16, 2e-3)]
+    public void Forward_TokensOfHalfTheSize_ComputesInFloat32AndRoundsOnce(ScalarType type, double rounding)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = AnyLayer.Create(Options, 3);
+        var hidden = AnyLayer.Draw(new Random(1), 9, 24).to(type);
+
+        var output = layer.call(hidden).Hidden;
+
+        Assert.Equal(type, output.dtype);
+        TensorAssert.Close(layer.call(hidden.to(float32)).Hidden, output.to(float32), rounding, "output");
+    }
+
+    [Fact]
+    public void Forward_ParametersOfBfloat16_CastsThemWithGradient()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options, 3);
+        using var loop = (RoutedMoE)AnyLayer.Create(Options with { Backend = ExpertBackend.Loop }, 3);
+        foreach (var module in new[] { layer, loop }) module.to(bfloat16);
+
+        foreach (var module in new[] { layer, loop }) GuardedBackward.Run(module.call(AnyLayer.Draw(new Random(1), 9, 24)).Hidden.square().sum());
+
+        Assert.Equal(bfloat16, layer.Experts.Down.grad!.dtype);
+        TensorAssert.Close(loop.Experts.Down.grad!.to(float32), layer.Experts.Down.grad!.to(float32), 1e-2, "down");
+    }
+
+    [Fact]
+    public void Forward_TransposedTokens_ReadsThemAsTheyAre()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = AnyLayer.Create(Options, 3);
+        var hidden = AnyLayer.Draw(new Random(1), 9, 24);
+        var expected = layer.call(hidden).Hidden;
+
+        var output = layer.call(hidden.t().contiguous().t()).Hidden;
+
+        TensorAssert.Close(expected, output, 1e-6, "output");
+    }
+
+    [Fact]
+    public void Forward_Float64Tokens_IsRefusedByFusedAndComputedByAuto()
+    {
+        using var scope = NewDisposeScope();
+        using var fused = AnyLayer.Create(Options, 3);
+        using var auto = AnyLayer.Create(Options with { Backend = ExpertBackend.Auto }, 3);
+        var hidden = AnyLayer.Draw(new Random(1), 9, 24).to(float64);
+
+        var error = Assert.Throws<NotSupportedException>(() => fused.call(hidden));
+
+        Assert.StartsWith("The backend is Fused, which computes float32, bfloat16 and float16 tokens on the CPU; these are Float64 on cpu.", error.Message, StringComparison.Ordinal);
+        Assert.Equal(float64, auto.call(hidden).Hidden.dtype);
+    }
+
+    [Fact]
+    public void Backward_AskedForASecondDerivative_SaysThatThereIsNone()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = AnyLayer.Create(Options, 3);
+        var hidden = AnyLayer.Draw(new Random(1), 9, 24).requires_grad_();
+        var loss = layer.call(hidden).Hidden.sum();
+
+        Assert.ThrowsAny<Exception>(() => loss.backward(create_graph: true));      // that the process lives is the test
+    }
+
+    [Fact]
+    public void Forward_FromManyThreads_GivesTheSameBits()
+    {
+        using var layer = AnyLayer.Create(Options, 3);
+        using var scope = NewDisposeScope();
+        var hidden = AnyLayer.Draw(new Random(1), 50, 24);
+        double[] expected = TensorAssert.Values(layer.call(hidden).Hidden);
+
+        Parallel.For(0, 40, new ParallelOptions { MaxDegreeOfParallelism = 6 }, _ =>
+        {
+            using var own = NewDisposeScope();
+            Assert.Equal(expected, TensorAssert.Values(layer.call(hidden).Hidden));
+        });
+    }
+}
