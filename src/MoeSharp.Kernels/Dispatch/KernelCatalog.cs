@@ -45,7 +45,7 @@ internal static class KernelCatalog
     public static TileKernel Tile(TileType type) => Choices.First(choice => choice.Candidate.Kernel.Type == type).Candidate.Kernel;
 
     /// <summary>The kernel that adds up outer products of float32.</summary>
-    public static OuterKernel Outer { get; } = new Float32OuterAvx512() is { IsSupported: true } kernel ? kernel : new OuterPortable();
+    public static OuterKernel Outer { get; } = new OuterKernel[] { new Float32OuterAvx512(), new Float32OuterAvx2(), new OuterPortable() }.First(kernel => kernel.IsSupported);
 
     /// <summary>The kernel of a name.</summary>
     /// <exception cref="MoeException">There is none.</exception>

@@ -240,8 +240,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         for (int turn = 0; turn < _shape.UpPanels; turn++)
         {
             int first = turn * 16, columns = Math.Min(16, H - first);
-            StreamStore.ColumnSums(gradients + turn * Columns, _shape.KeptStride, count, null, gate + first, columns);
-            StreamStore.ColumnSums(gradients + turn * Columns + 16, _shape.KeptStride, count, null, up + first, columns);
+            RowSum.Columns(gradients + turn * Columns, _shape.KeptStride, count, null, gate + first, columns);
+            RowSum.Columns(gradients + turn * Columns + 16, _shape.KeptStride, count, null, up + first, columns);
         }
     }
 
@@ -250,7 +250,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         float* to = _to.DownBias + (nint)expert * _shape.Hidden, upstream = (float*)(_upstream + first * _shape.InputStride);
         for (int column = 0; column < _shape.Hidden; column += 16)
         {
-            StreamStore.ColumnSums(upstream + column, _shape.InputStride / sizeof(float), count, _weightsInput ? null : _weights + first, to + column, Math.Min(16, _shape.Hidden - column));
+            RowSum.Columns(upstream + column, _shape.InputStride / sizeof(float), count, _weightsInput ? null : _weights + first, to + column, Math.Min(16, _shape.Hidden - column));
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace MoeSharp;
 
 /// <summary>
@@ -165,21 +163,12 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     {
         public void Take(float* tile, int first, int rows)
         {
-            if (bias is not null) GatedEpilogue.AddBias(tile, rows, bias);
+            if (bias is not null) TileRows.AddBias(tile, rows, bias);
 
             int row = firstRow + first;
             ref readonly var shape = ref pass._shape;
-            if (pass._kept is not null) Keep(tile, pass._kept + (long)row * shape.KeptStride + panel * TileKernel.Columns, rows, shape.KeptStride);
+            if (pass._kept is not null) TileRows.Store(tile, rows, pass._kept + (long)row * shape.KeptStride + panel * TileKernel.Columns, shape.KeptStride);
             pass.Activate(tile, rows, row, panel);
-        }
-
-        private static void Keep(float* tile, float* to, int rows, int stride)
-        {
-            for (int row = 0; row < rows; row++, tile += TileKernel.Columns, to += stride)
-            {
-                Vector512.Load(tile).Store(to);
-                Vector512.Load(tile + 16).Store(to + 16);
-            }
         }
     }
 

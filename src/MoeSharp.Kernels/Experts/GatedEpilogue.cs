@@ -9,6 +9,8 @@ namespace MoeSharp;
 /// </summary>
 internal abstract unsafe class GatedEpilogue
 {
+    private const int Turn = 16;
+
     /// <summary>The epilogue that <paramref name="activation"/> asks for.</summary>
     public static GatedEpilogue Create(ExpertActivation activation, double? limit) => activation switch
     {
@@ -23,21 +25,13 @@ internal abstract unsafe class GatedEpilogue
 
     private static GatedEpilogue Create<TActivation>(double? limit)
         where TActivation : struct, IGatedActivation =>
-        limit is { } bound ? new Of<Clamped<TActivation>>((float)bound) : new Of<Unclamped<TActivation>>(0);
+        limit is { } bound ? AsWide<Clamped<TActivation>>((float)bound) : AsWide<Unclamped<TActivation>>(0);
 
-    /// <summary>Adds the biases to a tile, in place.</summary>
-    /// <param name="tile">[rows][32]: 16 columns of the gate, then the same of up.</param>
-    /// <param name="rows">The number of rows.</param>
-    /// <param name="bias">The 32 biases of the columns.</param>
-    public static void AddBias(float* tile, int rows, float* bias)
-    {
-        var (left, right) = (Vector512.Load(bias), Vector512.Load(bias + 16));
-        for (int row = 0; row < rows; row++, tile += TileKernel.Columns)
-        {
-            (Vector512.Load(tile) + left).Store(tile);
-            (Vector512.Load(tile + 16) + right).Store(tile + 16);
-        }
-    }
+    private static GatedEpilogue AsWide<TActivation>(float limit)
+        where TActivation : struct, IClampedActivation =>
+        Vector512.IsHardwareAccelerated ? new Of<TActivation, Lanes16>(limit)
+        : Vector256.IsHardwareAccelerated ? new Of<TActivation, Lanes8>(limit)
+        : new Of<TActivation, Lanes4>(limit);
 
     /// <summary>Computes 16 columns of the hidden rows from pre-activations.</summary>
     /// <param name="tile">[rows][32] with <paramref name="tileStride"/> values between rows: 16 columns of the gate, then the same of up.</param>
@@ -62,19 +56,23 @@ internal abstract unsafe class GatedEpilogue
 
     private interface IClampedActivation
     {
-        static abstract Vector512<float> Value(Vector512<float> gate, Vector512<float> up, Vector512<float> limit);
+        static abstract TLanes Value<TLanes>(TLanes gate, TLanes up, TLanes limit)
+            where TLanes : struct, IFloatLanes<TLanes>;
 
-        static abstract (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up, Vector512<float> limit);
+        static abstract (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up, TLanes limit)
+            where TLanes : struct, IFloatLanes<TLanes>;
     }
 
     private readonly struct Unclamped<TActivation> : IClampedActivation
         where TActivation : struct, IGatedActivation
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up, Vector512<float> limit) => TActivation.Value(gate, up);
+        public static TLanes Value<TLanes>(TLanes gate, TLanes up, TLanes limit)
+            where TLanes : struct, IFloatLanes<TLanes> => TActivation.Value(gate, up);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up, Vector512<float> limit) => TActivation.Slopes(gate, up);
+        public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up, TLanes limit)
+            where TLanes : struct, IFloatLanes<TLanes> => TActivation.Slopes(gate, up);
     }
 
     // gate to at most the limit, up to ± the limit; beyond a clamp its slope is zero
@@ -82,48 +80,58 @@ internal abstract unsafe class GatedEpilogue
         where TActivation : struct, IGatedActivation
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up, Vector512<float> limit) =>
-            TActivation.Value(Vector512.Min(gate, limit), Vector512.Max(Vector512.Min(up, limit), -limit));
+        public static TLanes Value<TLanes>(TLanes gate, TLanes up, TLanes limit)
+            where TLanes : struct, IFloatLanes<TLanes> =>
+            TActivation.Value(TLanes.Min(gate, limit), TLanes.Max(TLanes.Min(up, limit), -limit));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up, Vector512<float> limit)
+        public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up, TLanes limit)
+            where TLanes : struct, IFloatLanes<TLanes>
         {
-            var slopes = TActivation.Slopes(Vector512.Min(gate, limit), Vector512.Max(Vector512.Min(up, limit), -limit));
-            return (slopes.Gate & ~Vector512.GreaterThan(gate, limit), slopes.Up & ~Vector512.GreaterThan(Vector512.Abs(up), limit));
+            var slopes = TActivation.Slopes(TLanes.Min(gate, limit), TLanes.Max(TLanes.Min(up, limit), -limit));
+            return (TLanes.AndNot(slopes.Gate, TLanes.GreaterThan(gate, limit)), TLanes.AndNot(slopes.Up, TLanes.GreaterThan(TLanes.Abs(up), limit)));
         }
     }
 
-    private sealed class Of<TActivation>(float limit) : GatedEpilogue
+    private sealed class Of<TActivation, TLanes>(float limit) : GatedEpilogue
         where TActivation : struct, IClampedActivation
+        where TLanes : struct, IFloatLanes<TLanes>
     {
         private readonly float _limit = limit;
 
         public override void Activate(float* tile, nint tileStride, int rows, byte* hidden, nint stride, TileType type)
         {
-            var limit = Vector512.Create(_limit);
+            var limit = TLanes.Create(_limit);
             for (int row = 0; row < rows; row++, tile += tileStride, hidden += stride)
             {
-                var value = TActivation.Value(Vector512.Load(tile), Vector512.Load(tile + 16), limit);
-                if (type == TileType.Float32) value.Store((float*)hidden);
-                else Vector512.Narrow(BFloat16Values.Rounded(value), Vector512<uint>.Zero).GetLower().Store((ushort*)hidden);
+                for (int i = 0; i < Turn; i += TLanes.Count)
+                {
+                    var value = TActivation.Value(TLanes.Load(tile + i), TLanes.Load(tile + Turn + i), limit);
+                    if (type == TileType.Float32) value.Store((float*)hidden + i);
+                    else value.StoreBFloat16((ushort*)hidden + i);
+                }
             }
         }
 
         public override void Differentiate(float* kept, nint keptStride, float* upstream, int rows, float* weights, float* gradients, float* products, float* hidden, nint hiddenStride)
         {
-            var limit = Vector512.Create(_limit);
+            var limit = TLanes.Create(_limit);
             for (int row = 0; row < rows; row++)
             {
-                var (gate, up, gradient) = (Vector512.Load(kept), Vector512.Load(kept + 16), Vector512.Load(upstream));
-                var weight = Vector512.Create(weights is null ? 1 : weights[row]);
-                var value = TActivation.Value(gate, up, limit);
-                products[row] += Vector512.Sum(gradient * value);
-                (value * weight).Store(hidden);
+                var weight = TLanes.Create(weights is null ? 1 : weights[row]);
+                for (int i = 0; i < Turn; i += TLanes.Count)
+                {
+                    TLanes gate = TLanes.Load(kept + i), up = TLanes.Load(kept + Turn + i), gradient = TLanes.Load(upstream + i);
+                    var value = TActivation.Value(gate, up, limit);
+                    products[row] += TLanes.Sum(gradient * value);
+                    (value * weight).Store(hidden + i);
 
-                var slopes = TActivation.Slopes(gate, up, limit);
-                gradient *= weight;
-                (gradient * slopes.Gate).Store(gradients);
-                (gradient * slopes.Up).Store(gradients + 16);
+                    var slopes = TActivation.Slopes(gate, up, limit);
+                    gradient *= weight;
+                    (gradient * slopes.Gate).Store(gradients + i);
+                    (gradient * slopes.Up).Store(gradients + Turn + i);
+                }
+
                 kept += keptStride;
                 gradients += keptStride;
                 upstream += TileKernel.Columns;

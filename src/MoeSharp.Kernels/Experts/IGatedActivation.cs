@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
@@ -7,24 +6,28 @@ namespace MoeSharp;
 internal interface IGatedActivation
 {
     /// <summary>f(gate, up).</summary>
-    static abstract Vector512<float> Value(Vector512<float> gate, Vector512<float> up);
+    static abstract TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>;
 
     /// <summary>∂f/∂gate and ∂f/∂up.</summary>
-    static abstract (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up);
+    static abstract (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>;
 }
 
 /// <summary>silu(gate) · up.</summary>
 internal readonly struct SiluActivation : IGatedActivation
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up) => gate / (Vector512<float>.One + RowMath.Exp(-gate)) * up;
+    public static TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes> => gate / (TLanes.Create(1) + LaneMath.Exp(-gate)) * up;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up)
+    public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var sigmoid = RowMath.Sigmoid(gate);
+        var sigmoid = LaneMath.Sigmoid(gate);
         var silu = gate * sigmoid;
-        return ((sigmoid + silu * (Vector512<float>.One - sigmoid)) * up, silu);
+        return ((sigmoid + silu * (TLanes.Create(1) - sigmoid)) * up, silu);
     }
 }
 
@@ -32,10 +35,12 @@ internal readonly struct SiluActivation : IGatedActivation
 internal readonly struct GeluActivation : IGatedActivation
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up) => gate * Normal(gate).Distribution * up;
+    public static TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes> => gate * Normal(gate).Distribution * up;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up)
+    public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
         var (distribution, density) = Normal(gate);
         return ((distribution + gate * density) * up, gate * distribution);
@@ -43,18 +48,19 @@ internal readonly struct GeluActivation : IGatedActivation
 
     /// <summary>Φ to 1e-7 (Abramowitz and Stegun 1964, 7.1.26), and its derivative.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> Distribution, Vector512<float> Density) Normal(Vector512<float> z)
+    private static (TLanes Distribution, TLanes Density) Normal<TLanes>(TLanes z)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var exponential = RowMath.Exp(z * z * Vector512.Create(-0.5f));
-        var t = Vector512<float>.One / Vector512.FusedMultiplyAdd(Vector512.Abs(z), Vector512.Create(0.3275911f * 0.70710678f), Vector512<float>.One);
-        var p = Vector512.Create(1.061405429f);
-        p = Vector512.FusedMultiplyAdd(p, t, Vector512.Create(-1.453152027f));
-        p = Vector512.FusedMultiplyAdd(p, t, Vector512.Create(1.421413741f));
-        p = Vector512.FusedMultiplyAdd(p, t, Vector512.Create(-0.284496736f));
-        p = Vector512.FusedMultiplyAdd(p, t, Vector512.Create(0.254829592f));
-        var tail = p * t * exponential * Vector512.Create(0.5f);       // 1 - Φ(|z|)
-        var distribution = Vector512.ConditionalSelect(Vector512.LessThan(z, Vector512<float>.Zero), tail, Vector512<float>.One - tail);
-        return (distribution, exponential * Vector512.Create(0.3989422804f));
+        var exponential = LaneMath.Exp(z * z * TLanes.Create(-0.5f));
+        var t = TLanes.Create(1) / TLanes.MultiplyAdd(TLanes.Abs(z), TLanes.Create(0.3275911f * 0.70710678f), TLanes.Create(1));
+        var p = TLanes.Create(1.061405429f);
+        p = TLanes.MultiplyAdd(p, t, TLanes.Create(-1.453152027f));
+        p = TLanes.MultiplyAdd(p, t, TLanes.Create(1.421413741f));
+        p = TLanes.MultiplyAdd(p, t, TLanes.Create(-0.284496736f));
+        p = TLanes.MultiplyAdd(p, t, TLanes.Create(0.254829592f));
+        var tail = p * t * exponential * TLanes.Create(0.5f);       // 1 - Φ(|z|)
+        var distribution = TLanes.Select(TLanes.GreaterThan(TLanes.Create(0), z), tail, TLanes.Create(1) - tail);
+        return (distribution, exponential * TLanes.Create(0.3989422804f));
     }
 }
 
@@ -64,46 +70,53 @@ internal readonly struct GeluTanhActivation : IGatedActivation
     private const float Twice = 1.5957691216f, Cubic = 0.044715f;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up) => gate * RowMath.Sigmoid(Inner(gate)) * up;
+    public static TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes> => gate * LaneMath.Sigmoid(Inner(gate)) * up;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up)
+    public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var sigmoid = RowMath.Sigmoid(Inner(gate));
-        var inner = Vector512.Create(Twice) + gate * gate * Vector512.Create(3 * Twice * Cubic);
-        var slope = sigmoid + gate * sigmoid * (Vector512<float>.One - sigmoid) * inner;
+        var sigmoid = LaneMath.Sigmoid(Inner(gate));
+        var inner = TLanes.Create(Twice) + gate * gate * TLanes.Create(3 * Twice * Cubic);
+        var slope = sigmoid + gate * sigmoid * (TLanes.Create(1) - sigmoid) * inner;
         return (slope * up, gate * sigmoid);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Inner(Vector512<float> z) => z * Vector512.FusedMultiplyAdd(z * z, Vector512.Create(Twice * Cubic), Vector512.Create(Twice));
+    private static TLanes Inner<TLanes>(TLanes z)
+        where TLanes : struct, IFloatLanes<TLanes> => z * TLanes.MultiplyAdd(z * z, TLanes.Create(Twice * Cubic), TLanes.Create(Twice));
 }
 
 /// <summary>max(gate, 0) · up.</summary>
 internal readonly struct ReluActivation : IGatedActivation
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up) => Vector512.Max(gate, Vector512<float>.Zero) * up;
+    public static TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes> => TLanes.Max(gate, TLanes.Create(0)) * up;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up) =>
-        (Vector512.GreaterThan(gate, Vector512<float>.Zero) & up, Vector512.Max(gate, Vector512<float>.Zero));
+    public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes> =>
+        (TLanes.GreaterThan(gate, TLanes.Create(0)) & up, TLanes.Max(gate, TLanes.Create(0)));
 }
 
 /// <summary>max(gate, 0)² · up.</summary>
 internal readonly struct Relu2Activation : IGatedActivation
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up)
+    public static TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var positive = Vector512.Max(gate, Vector512<float>.Zero);
+        var positive = TLanes.Max(gate, TLanes.Create(0));
         return positive * positive * up;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up)
+    public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var positive = Vector512.Max(gate, Vector512<float>.Zero);
+        var positive = TLanes.Max(gate, TLanes.Create(0));
         return ((positive + positive) * up, positive * positive);
     }
 }
@@ -114,13 +127,15 @@ internal readonly struct GptOssActivation : IGatedActivation
     private const float Alpha = 1.702f;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Value(Vector512<float> gate, Vector512<float> up) => (up + Vector512<float>.One) * gate * RowMath.Sigmoid(gate * Vector512.Create(Alpha));
+    public static TLanes Value<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes> => (up + TLanes.Create(1)) * gate * LaneMath.Sigmoid(gate * TLanes.Create(Alpha));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Vector512<float> Gate, Vector512<float> Up) Slopes(Vector512<float> gate, Vector512<float> up)
+    public static (TLanes Gate, TLanes Up) Slopes<TLanes>(TLanes gate, TLanes up)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var sigmoid = RowMath.Sigmoid(gate * Vector512.Create(Alpha));
+        var sigmoid = LaneMath.Sigmoid(gate * TLanes.Create(Alpha));
         var glu = gate * sigmoid;
-        return ((sigmoid + glu * (Vector512<float>.One - sigmoid) * Vector512.Create(Alpha)) * (up + Vector512<float>.One), glu);
+        return ((sigmoid + glu * (TLanes.Create(1) - sigmoid) * TLanes.Create(Alpha)) * (up + TLanes.Create(1)), glu);
     }
 }

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
-/// <summary>The weighted sum of a token's rows, slot by slot.</summary>
+/// <summary>Sums over rows and along them, in vectors of the processor's width.</summary>
 internal static unsafe class RowSum
 {
     /// <summary>to = Σ weight · row, over the slots that have a row.</summary>
@@ -15,53 +15,101 @@ internal static unsafe class RowSum
     /// <param name="size">The number of values.</param>
     public static void Of(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, float* values, int stride, float* to, int size)
     {
+        if (Vector512.IsHardwareAccelerated) Of<Lanes16>(rows, weights, isWeighted, values, stride, to, size);
+        else if (Vector256.IsHardwareAccelerated) Of<Lanes8>(rows, weights, isWeighted, values, stride, to, size);
+        else Of<Lanes4>(rows, weights, isWeighted, values, stride, to, size);
+    }
+
+    /// <summary>Σ a · b.</summary>
+    public static float Dot(float* a, float* b, int size) =>
+        Vector512.IsHardwareAccelerated ? Dot<Lanes16>(a, b, size)
+        : Vector256.IsHardwareAccelerated ? Dot<Lanes8>(a, b, size)
+        : Dot<Lanes4>(a, b, size);
+
+    /// <summary>Σ over rows of some columns, each times the row's weight; null for one.</summary>
+    public static void Columns(float* values, nint stride, int rows, float* weights, float* to, int columns)
+    {
+        if (Vector512.IsHardwareAccelerated) Columns<Lanes16>(values, stride, rows, weights, to, columns);
+        else if (Vector256.IsHardwareAccelerated) Columns<Lanes8>(values, stride, rows, weights, to, columns);
+        else Columns<Lanes4>(values, stride, rows, weights, to, columns);
+    }
+
+    private static void Of<TLanes>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, float* values, int stride, float* to, int size)
+        where TLanes : struct, IFloatLanes<TLanes>
+    {
         int column = 0;
-        for (; column + 64 <= size; column += 64)
+        for (; column + 4 * TLanes.Count <= size; column += 4 * TLanes.Count)
         {
-            Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+            TLanes s0 = default, s1 = default, s2 = default, s3 = default;
             for (int slot = 0; slot < rows.Length; slot++)
             {
                 if (rows[slot] < 0) continue;
 
                 float* row = values + (long)rows[slot] * stride + column;
-                var weight = Vector512.Create(isWeighted ? weights[slot] : 1);
-                s0 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row), s0);
-                s1 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 16), s1);
-                s2 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 32), s2);
-                s3 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 48), s3);
+                var weight = TLanes.Create(isWeighted ? weights[slot] : 1);
+                s0 = TLanes.MultiplyAdd(weight, TLanes.Load(row), s0);
+                s1 = TLanes.MultiplyAdd(weight, TLanes.Load(row + TLanes.Count), s1);
+                s2 = TLanes.MultiplyAdd(weight, TLanes.Load(row + 2 * TLanes.Count), s2);
+                s3 = TLanes.MultiplyAdd(weight, TLanes.Load(row + 3 * TLanes.Count), s3);
             }
 
             s0.Store(to + column);
-            s1.Store(to + column + 16);
-            s2.Store(to + column + 32);
-            s3.Store(to + column + 48);
+            s1.Store(to + column + TLanes.Count);
+            s2.Store(to + column + 2 * TLanes.Count);
+            s3.Store(to + column + 3 * TLanes.Count);
         }
 
-        for (; column < size; column += 16)
+        for (; column < size; column += TLanes.Count)
         {
-            Vector512<float> sum = default;
+            TLanes sum = default;
             for (int slot = 0; slot < rows.Length; slot++)
             {
                 if (rows[slot] < 0) continue;
 
                 float* row = values + (long)rows[slot] * stride + column;      // whole panels: there is something to read
-                sum = Vector512.FusedMultiplyAdd(Vector512.Create(isWeighted ? weights[slot] : 1), Vector512.Load(row), sum);
+                sum = TLanes.MultiplyAdd(TLanes.Create(isWeighted ? weights[slot] : 1), TLanes.Load(row), sum);
             }
 
-            if (column + 16 <= size) sum.Store(to + column);
-            else for (int i = 0; i < size - column; i++) to[column + i] = sum[i];
+            Store(sum, to + column, size - column);
         }
     }
 
-    /// <summary>Σ a · b.</summary>
-    public static float Dot(float* a, float* b, int size)
+    private static float Dot<TLanes>(float* a, float* b, int size)
+        where TLanes : struct, IFloatLanes<TLanes>
     {
-        var sum = Vector512<float>.Zero;
+        TLanes sum = default;
         int i = 0;
-        for (; i + 16 <= size; i += 16) sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i), Vector512.Load(b + i), sum);
+        for (; i + TLanes.Count <= size; i += TLanes.Count) sum = TLanes.MultiplyAdd(TLanes.Load(a + i), TLanes.Load(b + i), sum);
 
-        float total = Vector512.Sum(sum);
+        float total = TLanes.Sum(sum);
         for (; i < size; i++) total = MathF.FusedMultiplyAdd(a[i], b[i], total);
         return total;
+    }
+
+    private static void Columns<TLanes>(float* values, nint stride, int rows, float* weights, float* to, int columns)
+        where TLanes : struct, IFloatLanes<TLanes>
+    {
+        for (int column = 0; column < columns; column += TLanes.Count)
+        {
+            TLanes sum = default;
+            float* value = values + column;                                      // whole vectors can be read
+            for (int row = 0; row < rows; row++, value += stride) sum = TLanes.MultiplyAdd(TLanes.Create(weights is null ? 1 : weights[row]), TLanes.Load(value), sum);
+
+            Store(sum, to + column, columns - column);
+        }
+    }
+
+    private static void Store<TLanes>(TLanes values, float* to, int count)
+        where TLanes : struct, IFloatLanes<TLanes>
+    {
+        if (count >= TLanes.Count)
+        {
+            values.Store(to);
+            return;
+        }
+
+        float* all = stackalloc float[TLanes.Count];
+        values.Store(all);
+        new ReadOnlySpan<float>(all, count).CopyTo(new(to, count));
     }
 }

@@ -29,6 +29,8 @@ internal sealed unsafe class BFloat16Portable : TileKernel
 
     public override int MaxRows => SixRowTile<Vector128<float>, Lanes128>.MaxRows;
 
+    public override int DepthPart => SixRowTile<Vector128<float>, Lanes128>.DepthPart;
+
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
         if (Vector512.IsHardwareAccelerated) SixRowTile<Vector512<float>, Lanes512>.Multiply(arguments, rows, prefetch);

@@ -17,10 +17,12 @@ internal sealed unsafe class Float32Avx2 : TileKernel
 
     public override int MaxRows => SixRowTile<Vector256<float>, Lanes>.MaxRows;
 
+    public override int DepthPart => SixRowTile<Vector256<float>, Lanes>.DepthPart;
+
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
         SixRowTile<Vector256<float>, Lanes>.Multiply(arguments, rows, prefetch);
 
-    private readonly struct Lanes : ITileLanes<Vector256<float>>
+    internal readonly struct Lanes : ITileLanes<Vector256<float>>
     {
         public static int Count => 8;
 

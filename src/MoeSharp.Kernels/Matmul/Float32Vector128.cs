@@ -17,6 +17,8 @@ internal sealed unsafe class Float32Vector128 : TileKernel
 
     public override int MaxRows => SixRowTile<Vector128<float>, Lanes>.MaxRows;
 
+    public override int DepthPart => SixRowTile<Vector128<float>, Lanes>.DepthPart;
+
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
         SixRowTile<Vector128<float>, Lanes>.Multiply(arguments, rows, prefetch);
 

@@ -37,6 +37,9 @@ internal static unsafe class SixRowTile<TVector, TLanes>
 {
     public const int MaxRows = 6;
 
+    /// <summary>24 KB of a panel: three quarters of the nearest cache of most processors.</summary>
+    public const int DepthPart = 192;
+
     private const int Lane = 4;
     private const int Ahead = 4096;
 
@@ -86,6 +89,17 @@ internal static unsafe class SixRowTile<TVector, TLanes>
         TVector l3 = default, r3 = default;
         TVector l4 = default, r4 = default;
         TVector l5 = default, r5 = default;
+        float* c = arguments->C + column;
+        if (arguments->Continues != 0)
+        {
+            (l0, r0) = Load(c + 0 * TileKernel.Columns);
+            if (TRows.Value > 1) (l1, r1) = Load(c + 1 * TileKernel.Columns);
+            if (TRows.Value > 2) (l2, r2) = Load(c + 2 * TileKernel.Columns);
+            if (TRows.Value > 3) (l3, r3) = Load(c + 3 * TileKernel.Columns);
+            if (TRows.Value > 4) (l4, r4) = Load(c + 4 * TileKernel.Columns);
+            if (TRows.Value > 5) (l5, r5) = Load(c + 5 * TileKernel.Columns);
+        }
+
         for (nint k = arguments->Depth; k > 0; k--)
         {
             if (TPrefetch.Value == (int)TilePrefetch.Own && Sse.IsSupported)
@@ -112,7 +126,6 @@ internal static unsafe class SixRowTile<TVector, TLanes>
             if (TRows.Value > 3) a3 += Lane;
         }
 
-        float* c = arguments->C + column;
         Store(c + 0 * TileKernel.Columns, l0, r0);
         if (TRows.Value > 1) Store(c + 1 * TileKernel.Columns, l1, r1);
         if (TRows.Value > 2) Store(c + 2 * TileKernel.Columns, l2, r2);
@@ -124,6 +137,9 @@ internal static unsafe class SixRowTile<TVector, TLanes>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (TVector Left, TVector Right) MultiplyAdd(byte* a, TVector left, TVector right, TVector sumLeft, TVector sumRight) =>
         (TLanes.MultiplyAdd(a, left, sumLeft), TLanes.MultiplyAdd(a, right, sumRight));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (TVector Left, TVector Right) Load(float* c) => (TLanes.Load((byte*)c), TLanes.Load((byte*)(c + TLanes.Count)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(float* c, TVector left, TVector right)

@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace MoeSharp;
 
 /// <summary>Tiles to the columns of a matrix whose rows are whole panels.</summary>
@@ -10,13 +8,7 @@ internal readonly unsafe struct StoreSink(float* to, int stride, float* bias = n
 {
     public void Take(float* tile, int first, int rows)
     {
-        if (bias is not null) GatedEpilogue.AddBias(tile, rows, bias);
-
-        float* row = to + (long)first * stride;
-        for (int i = 0; i < rows; i++, tile += TileKernel.Columns, row += stride)
-        {
-            Vector512.Load(tile).Store(row);
-            Vector512.Load(tile + 16).Store(row + 16);
-        }
+        if (bias is not null) TileRows.AddBias(tile, rows, bias);
+        TileRows.Store(tile, rows, to + (long)first * stride, stride);
     }
 }

@@ -29,6 +29,9 @@ internal unsafe struct TileArguments
 
     /// <summary>Bytes to move <see cref="Prefetch"/> by per lane of depth.</summary>
     public nint PrefetchStep;
+
+    /// <summary>Not 0 to go on with the sums that <see cref="C"/> holds, which only kernels with a <see cref="TileKernel.DepthPart"/> can.</summary>
+    public nint Continues;
 }
 
 /// <summary>What a tile fetches ahead of its use.</summary>

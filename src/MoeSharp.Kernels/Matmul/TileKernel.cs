@@ -28,6 +28,12 @@ internal abstract unsafe class TileKernel
     /// <summary>The rows of a block when there are more than <see cref="MaxRows"/>: where the kernel is fastest.</summary>
     public virtual int BlockRows => MaxRows;
 
+    /// <summary>
+    /// The lanes of depth of which the kernel takes many rows before the next: so many of a panel stay in the nearest cache. All of them,
+    /// unless it can go on with sums.
+    /// </summary>
+    public virtual int DepthPart => int.MaxValue;
+
     /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
     public abstract void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch);
 }

@@ -1,0 +1,18 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace MoeSharp;
+
+/// <summary>Up to 6 rows by two vectors of 8 columns, twice: the outer product of x64 processors without AVX-512.</summary>
+internal sealed unsafe class Float32OuterAvx2 : OuterKernel
+{
+    public override string Name => "outer.f32.avx2";
+
+    public override bool IsSupported => Avx2.IsSupported && Fma.IsSupported;
+
+    public override TileType Type => TileType.Float32;
+
+    public override int MaxRows => SixRowOuter<Vector256<float>, Float32Avx2.Lanes>.MaxRows;
+
+    public override void Multiply(OuterArguments* arguments, int rows) => SixRowOuter<Vector256<float>, Float32Avx2.Lanes>.Multiply(arguments, rows);
+}

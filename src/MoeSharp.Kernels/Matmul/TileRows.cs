@@ -1,0 +1,37 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace MoeSharp;
+
+/// <summary>The rows of tiles, 32 values each.</summary>
+internal static unsafe class TileRows
+{
+    private const int Columns = TileKernel.Columns;
+
+    /// <summary>Copies the rows of a tile to those of a matrix, <paramref name="stride"/> values apart.</summary>
+    public static void Store(float* tile, int rows, float* to, nint stride)
+    {
+        for (int row = 0; row < rows; row++, tile += Columns, to += stride) Copy(tile, to);
+    }
+
+    /// <summary>Copies one row; of a size that is known here, so that it takes a few vectors and no call.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Copy(float* from, float* to) => Unsafe.CopyBlockUnaligned(to, from, Columns * sizeof(float));
+
+    /// <summary>Adds 32 biases to every row of a tile.</summary>
+    public static void AddBias(float* tile, int rows, float* bias)
+    {
+        if (Vector512.IsHardwareAccelerated) AddBias<Lanes16>(tile, rows, bias);
+        else if (Vector256.IsHardwareAccelerated) AddBias<Lanes8>(tile, rows, bias);
+        else AddBias<Lanes4>(tile, rows, bias);
+    }
+
+    private static void AddBias<TLanes>(float* tile, int rows, float* bias)
+        where TLanes : struct, IFloatLanes<TLanes>
+    {
+        for (int row = 0; row < rows; row++, tile += Columns)
+        {
+            for (int i = 0; i < Columns; i += TLanes.Count) (TLanes.Load(tile + i) + TLanes.Load(bias + i)).Store(tile + i);
+        }
+    }
+}
