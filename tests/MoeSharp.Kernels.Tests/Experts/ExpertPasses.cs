@@ -1,0 +1,138 @@
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Kernels.Tests;
+
+/// <summary>How the passes run.</summary>
+internal sealed record PassRun
+{
+    private static readonly WorkerPool Alone = new(1);
+
+    public TileKernel Kernel { get; init; } = KernelCatalog.Tile(TileType.Float32);
+
+    public OuterKernel Outer { get; init; } = new OuterPortable();
+
+    public WorkerPool Pool { get; init; } = Alone;
+
+    /// <summary>Whether the forward pass reads panels that were packed before.</summary>
+    public bool IsPacked { get; init; }
+
+    /// <summary>Whether arrays end right before a guard page; else they begin right after one.</summary>
+    public bool IsAtEnd { get; init; } = true;
+}
+
+/// <summary>Both passes over the experts of a problem, for any tokens, with every array of theirs between guard pages.</summary>
+internal sealed unsafe class ExpertPasses : IDisposable
+{
+    private readonly PassRun _run;
+    private readonly GuardedArrays _weights;
+    private readonly PassMemory _memory = new();
+    private readonly ExpertPanels? _panels;
+    private readonly ExpertShape _shape;
+    private readonly ForwardPass _forward;
+    private readonly BackwardPass? _backward;
+
+    public ExpertPasses(ExpertProblem problem, PassRun run)
+    {
+        var setup = problem.Setup;
+        _run = run;
+        _weights = new GuardedArrays(run.IsAtEnd);
+        _shape = new ExpertShape(setup.Hidden, setup.Intermediate, run.Kernel.Type);
+        var matrices = new ExpertMatrices(_shape, Place(problem.Gate), Place(problem.Up), Place(problem.Down), Place(problem.GateBias), Place(problem.UpBias), Place(problem.DownBias));
+        if (run.IsPacked) _panels = Pack(problem, matrices);
+        var epilogue = GatedEpilogue.Create(setup.Activation, setup.Limit);
+        _forward = new ForwardPass((PanelSource?)_panels ?? matrices, run.Kernel, epilogue, setup.ApplyTo);
+        if (run.Kernel.Type == TileType.Float32) _backward = new BackwardPass(matrices, run.Kernel, run.Outer, epilogue, setup.ApplyTo);
+
+        float* Place(float[]? values) => values is null ? null : _weights.Of(values);
+    }
+
+    /// <summary>The values of both passes, of the forward pass alone for bfloat16.</summary>
+    public static Dictionary<PassValue, float[]> Run(ExpertProblem problem, PassRun run)
+    {
+        using var passes = new ExpertPasses(problem, run);
+        return passes.Run(problem);
+    }
+
+    /// <summary>The values of both passes, of the forward pass alone for bfloat16.</summary>
+    public Dictionary<PassValue, float[]> Run(ExpertProblem problem) => Run(problem, _backward is null ? [] : Gradients(problem.Setup));
+
+    /// <summary>The outputs and some of the gradients.</summary>
+    public Dictionary<PassValue, float[]> Run(ExpertProblem problem, IEnumerable<PassValue> gradients)
+    {
+        using var arrays = new GuardedArrays(_run.IsAtEnd);
+        var (setup, plan) = (problem.Setup, problem.Plan);
+        var places = gradients.Prepend(PassValue.Outputs).ToDictionary(value => value, value => (nint)arrays.Room(ExpertReference.Count(setup, value)));
+        float* x = arrays.Of(problem.X), kept = _backward is null ? null : arrays.Room(plan.Order.Length * _shape.KeptStride);
+
+        _forward.Run(_run.Pool, _memory, x, plan, (float*)places[PassValue.Outputs], kept);
+        _backward?.Run(_run.Pool, _memory, x, plan, kept, arrays.Of(problem.Dy), new ExpertGradients
+        {
+            Tokens = Place(PassValue.Tokens),
+            Weights = Place(PassValue.Weights),
+            Gate = Place(PassValue.Gate),
+            Up = Place(PassValue.Up),
+            Down = Place(PassValue.Down),
+            GateBias = Place(PassValue.GateBias),
+            UpBias = Place(PassValue.UpBias),
+            DownBias = Place(PassValue.DownBias),
+        });
+
+        return places.ToDictionary(place => place.Key, place => new Span<float>((float*)place.Value, ExpertReference.Count(setup, place.Key)).ToArray());
+
+        float* Place(PassValue value) => (float*)places.GetValueOrDefault(value);
+    }
+
+    /// <summary>All gradients that experts have.</summary>
+    public static IEnumerable<PassValue> Gradients(ExpertSetup setup) =>
+        Enum.GetValues<PassValue>().Where(value => value != PassValue.Outputs && (setup.HasBias || value < PassValue.GateBias));
+
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _memory.Dispose();
+        _panels?.Dispose();
+    }
+
+    private ExpertPanels Pack(ExpertProblem problem, ExpertMatrices matrices)
+    {
+        int H = _shape.Intermediate, D = _shape.Hidden;
+        var panels = new ExpertPanels(_shape, problem.Setup.Experts, problem.Setup.HasBias);
+        for (int e = 0; e < panels.Count; e++)
+        {
+            panels.Pack(e, matrices.Gate(e), matrices.UpOf(e), matrices.DownOf(e));
+            if (problem.Setup.HasBias) panels.PackBias(e, problem.GateBias.AsSpan(e * H, H), problem.UpBias.AsSpan(e * H, H), problem.DownBias.AsSpan(e * D, D));
+        }
+
+        return panels;
+    }
+}
+
+/// <summary>Arrays of float32, each in memory of its own between guard pages.</summary>
+internal sealed unsafe class GuardedArrays(bool isAtEnd) : IDisposable
+{
+    private readonly List<GuardedMemory> _memory = [];
+
+    /// <summary>A copy of values.</summary>
+    public float* Of(float[] values)
+    {
+        float* start = Room(values.Length);
+        values.CopyTo(new Span<float>(start, values.Length));
+        return start;
+    }
+
+    /// <summary>Room for values, not a number until they are written.</summary>
+    public float* Room(int count)
+    {
+        int bytes = count * sizeof(float);
+        var memory = new GuardedMemory(bytes + 1);
+        _memory.Add(memory);
+        float* start = (float*)(isAtEnd ? memory.Last(bytes) : memory.First(bytes));
+        new Span<float>(start, count).Fill(float.NaN);
+        return start;
+    }
+
+    public void Dispose()
+    {
+        foreach (var memory in _memory) memory.Dispose();
+    }
+}
