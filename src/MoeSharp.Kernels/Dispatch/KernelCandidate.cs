@@ -3,12 +3,12 @@ namespace MoeSharp;
 /// <summary>A kernel of the catalogue, as this machine sees it.</summary>
 /// <param name="Kernel">The kernel.</param>
 /// <param name="Needs">What it needs of a processor, to follow "needs".</param>
-internal sealed record KernelCandidate(TileKernel Kernel, string Needs)
+internal sealed record KernelCandidate(IKernel Kernel, string Needs)
 {
     public string Name => Kernel.Name;
 
     /// <summary>The operation and type that it competes for: its name without the instructions.</summary>
-    public string Operation => OperationOf(Kernel.Type);
+    public string Operation => string.Join('.', Name.Split('.')[..2]);
 
     public bool IsSupported => Kernel.IsSupported;
 
@@ -17,11 +17,4 @@ internal sealed record KernelCandidate(TileKernel Kernel, string Needs)
 
     /// <summary>What keeps an assembled kernel from running although the processor has its instructions; null when nothing does.</summary>
     public string? Fault => (Kernel as IAssembledKernel)?.Fault;
-
-    public static string OperationOf(TileType type) => type switch
-    {
-        TileType.Float32 => "matmul.f32",
-        TileType.BFloat16 => "matmul.bf16",
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
-    };
 }

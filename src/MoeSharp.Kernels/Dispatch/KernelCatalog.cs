@@ -10,7 +10,7 @@ internal static class KernelCatalog
     public const string Variable = "MOESHARP_KERNEL";
 
     /// <summary>The candidates of all operations, best first within each: the list is the documentation.</summary>
-    public static IReadOnlyList<KernelCandidate> Tiles { get; } =
+    public static IReadOnlyList<KernelCandidate> Candidates { get; } =
     [
         new(new Float32Avx512(), "AVX-512"),
         new(new Float32Avx2(), "AVX2 and FMA"),
@@ -19,12 +19,19 @@ internal static class KernelCatalog
         new(new BFloat16Avx512(), "AVX512-BF16"),
         new(new BFloat16Portable(), "vectors of 128 bits"),
         new(new BFloat16Scalar(), "nothing"),
+        new(new Float32OuterAvx512(), "AVX-512"),
+        new(new Float32OuterAvx2(), "AVX2 and FMA"),
+        new(new OuterPortable(), "vectors of 128 bits"),
+        new(new OuterScalar(), "nothing"),
     ];
 
-    private static readonly Lazy<IReadOnlyList<KernelChoice>> Chosen = new(() => KernelChoice.Make(Tiles, Environment.GetEnvironmentVariable(Variable)));
+    private static readonly Lazy<IReadOnlyList<KernelChoice>> Chosen = new(() => KernelChoice.Make(Candidates, Environment.GetEnvironmentVariable(Variable)));
 
-    /// <summary>The kernels that can run here, in the order of <see cref="Tiles"/>: production chooses one, tests take all.</summary>
-    public static IEnumerable<TileKernel> RunnableTiles => Tiles.Where(candidate => candidate.IsSupported).Select(candidate => candidate.Kernel);
+    /// <summary>The tiles that can run here, in the order of <see cref="Candidates"/>: production chooses one, tests take all.</summary>
+    public static IEnumerable<TileKernel> RunnableTiles => Runnable<TileKernel>();
+
+    /// <summary>The outer products that can run here, in the order of <see cref="Candidates"/>.</summary>
+    public static IEnumerable<OuterKernel> RunnableOuters => Runnable<OuterKernel>();
 
     /// <summary>What was chosen, one for each operation.</summary>
     /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>
@@ -34,21 +41,19 @@ internal static class KernelCatalog
     /// Kernels that this processor could run and this process does not, and why: a system that forbids code written at run time, or code that
     /// failed its check. For whoever holds a logger to say once.
     /// </summary>
-    public static IEnumerable<string> Warnings =>
-        from choice in Choices
-        from candidate in Tiles.Where(candidate => candidate.Operation == choice.Candidate.Operation)
-        where candidate.Fault is not null
-        select $"{candidate.Name} is not used, or not for all tiles: {candidate.Fault}. {choice.Candidate.Name} takes its place, and is slower.";
+    public static IEnumerable<string> Warnings => Choices.SelectMany(choice => choice.WarningsOf(Candidates));
 
     /// <summary>The kernel that multiplies tiles of a type.</summary>
     /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>
-    public static TileKernel Tile(TileType type) => Choices.First(choice => choice.Candidate.Kernel.Type == type).Candidate.Kernel;
+    public static TileKernel Tile(TileType type) => Choose<TileKernel>(type);
 
-    /// <summary>The kernel that adds up outer products of float32.</summary>
-    public static OuterKernel Outer { get; } = new OuterKernel[] { new Float32OuterAvx512(), new Float32OuterAvx2(), new OuterPortable() }.First(kernel => kernel.IsSupported);
+    /// <summary>The kernel that multiplies outer products of a type.</summary>
+    /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>
+    public static OuterKernel Outer(TileType type) => Choose<OuterKernel>(type);
 
-    /// <summary>The kernel of a name.</summary>
-    /// <exception cref="MoeException">There is none.</exception>
-    public static KernelCandidate Find(string name) => Tiles.FirstOrDefault(candidate => candidate.Name == name) ??
-        throw new MoeException($"There is no kernel '{name}'.{ClosestName.Hint(name, Tiles.Select(candidate => candidate.Name))} Kernels: {string.Join(", ", Tiles.Select(candidate => candidate.Name))}.");
+    private static TKernel Choose<TKernel>(TileType type)
+        where TKernel : IKernel => Choices.Select(choice => choice.Candidate.Kernel).OfType<TKernel>().First(kernel => kernel.Type == type);
+
+    private static IEnumerable<TKernel> Runnable<TKernel>()
+        where TKernel : IKernel => Candidates.Select(candidate => candidate.Kernel).OfType<TKernel>().Where(kernel => kernel.IsSupported);
 }

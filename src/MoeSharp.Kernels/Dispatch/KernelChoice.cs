@@ -23,6 +23,12 @@ internal sealed record KernelChoice(KernelCandidate Candidate, string Reason)
         ];
     }
 
+    /// <summary>Candidates for the same operation that this processor could run, if nothing were wrong with them.</summary>
+    public IEnumerable<string> WarningsOf(IEnumerable<KernelCandidate> candidates) =>
+        from candidate in candidates
+        where candidate.Operation == Candidate.Operation && candidate.Fault is not null
+        select $"{candidate.Name} is not used, or not for all tiles: {candidate.Fault}. {Candidate.Name} takes its place, and is slower.";
+
     private static Dictionary<string, KernelCandidate> Wished(IReadOnlyList<KernelCandidate> candidates, string? wish)
     {
         var wished = new Dictionary<string, KernelCandidate>();

@@ -28,18 +28,18 @@ internal unsafe struct OuterArguments
 /// over the tokens.
 /// </summary>
 /// <remarks>Every element is one chain of multiply-adds in ascending k, whatever the number of rows. No checks: callers own the memory.</remarks>
-internal abstract unsafe class OuterKernel
+internal abstract unsafe class OuterKernel : IKernel
 {
-    /// <summary>The name that logs, the tool and MOESHARP_KERNEL use: operation.type.instructions.</summary>
+    /// <inheritdoc/>
     public abstract string Name { get; }
 
-    /// <summary>Whether this processor can run it.</summary>
+    /// <inheritdoc/>
     public abstract bool IsSupported { get; }
 
-    /// <summary>The type of A and B.</summary>
+    /// <inheritdoc/>
     public abstract TileType Type { get; }
 
-    /// <summary>The most rows of one tile.</summary>
+    /// <inheritdoc/>
     public abstract int MaxRows { get; }
 
     /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>

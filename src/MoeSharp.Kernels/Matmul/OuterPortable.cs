@@ -2,12 +2,13 @@ using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
-/// <summary>One row by 32 columns in vectors of any size: the twin that the others are held against, and what runs without AVX-512.</summary>
+/// <summary>One row by 16 columns at a time, in vectors of any size: what runs without AVX-512.</summary>
+/// <remarks>Fused where the processor fuses multiply and add; elsewhere the product is rounded before the addition.</remarks>
 internal sealed unsafe class OuterPortable : OuterKernel
 {
     public override string Name => "outer.f32.portable";
 
-    public override bool IsSupported => true;
+    public override bool IsSupported => Vector128.IsHardwareAccelerated;
 
     public override TileType Type => TileType.Float32;
 
@@ -27,7 +28,7 @@ internal sealed unsafe class OuterPortable : OuterKernel
         byte* a = arguments->A + row * sizeof(float), b = arguments->B + column * sizeof(float);
         for (nint k = arguments->Depth; k > 0; k--, a += arguments->AStride, b += arguments->BStride)
         {
-            sum = Vector512.FusedMultiplyAdd(Vector512.Create(*(float*)a), Vector512.Load((float*)b), sum);
+            sum = Vector512.MultiplyAddEstimate(Vector512.Create(*(float*)a), Vector512.Load((float*)b), sum);
         }
 
         sum.Store(arguments->C + row * TileKernel.Columns + column);

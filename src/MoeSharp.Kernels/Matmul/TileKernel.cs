@@ -8,21 +8,21 @@ namespace MoeSharp;
 /// of multiply-adds in ascending k, whatever the number of rows, so a row has the same bits alone and among others. No checks: callers
 /// own the memory.
 /// </remarks>
-internal abstract unsafe class TileKernel
+internal abstract unsafe class TileKernel : IKernel
 {
     /// <summary>Columns of a panel and of a tile.</summary>
     public const int Columns = 32;
 
-    /// <summary>The name that logs, the tool and MOESHARP_KERNEL use: operation.type.instructions.</summary>
+    /// <inheritdoc/>
     public abstract string Name { get; }
 
-    /// <summary>Whether this processor can run it.</summary>
+    /// <inheritdoc/>
     public abstract bool IsSupported { get; }
 
-    /// <summary>The type of A and B.</summary>
+    /// <inheritdoc/>
     public abstract TileType Type { get; }
 
-    /// <summary>The most rows of one tile.</summary>
+    /// <inheritdoc/>
     public abstract int MaxRows { get; }
 
     /// <summary>The rows of a block when there are more than <see cref="MaxRows"/>: where the kernel is fastest.</summary>

@@ -39,7 +39,7 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
             UpBias = Start(targets.UpBias),
             DownBias = Start(targets.DownBias),
         };
-        var pass = new BackwardPass(Source(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer, _epilogue, _applyTo);
+        var pass = new BackwardPass(Source(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer(TileType.Float32), _epilogue, _applyTo);
         var memory = PassMemory.Rent();
         pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Start(kept), Start(upstream), to);
         memory.Return();

@@ -8,42 +8,42 @@ public sealed class KernelChoiceTests
     [InlineData(" , ")]
     public void Make_WithoutAWish_TakesTheFirstThatCanRun(string? wish)
     {
-        var choices = KernelChoice.Make(KernelCatalog.Tiles, wish);
+        var choices = KernelChoice.Make(KernelCatalog.Candidates, wish);
 
-        Assert.Equal(["matmul.f32", "matmul.bf16"], choices.Select(choice => choice.Candidate.Operation));
-        Assert.All(choices, choice => Assert.Equal(KernelCatalog.RunnableTiles.First(kernel => kernel.Type == choice.Candidate.Kernel.Type), choice.Candidate.Kernel));
+        Assert.Equal(["matmul.f32", "matmul.bf16", "outer.f32"], choices.Select(choice => choice.Candidate.Operation));
+        Assert.All(choices, choice => Assert.Equal(KernelCatalog.Candidates.First(candidate => candidate.Operation == choice.Candidate.Operation && candidate.IsSupported), choice.Candidate));
     }
 
     [Fact]
     public void Make_WithAWish_TakesItAndLeavesTheOthers()
     {
-        var choices = KernelChoice.Make(KernelCatalog.Tiles, " matmul.f32.scalar ");
+        var choices = KernelChoice.Make(KernelCatalog.Candidates, " matmul.f32.scalar ");
 
         Assert.Equal("matmul.f32.scalar", choices[0].Candidate.Name);
         Assert.Equal("MOESHARP_KERNEL names it", choices[0].Reason);
-        Assert.Equal(KernelChoice.Make(KernelCatalog.Tiles, null)[1], choices[1]);
+        Assert.Equal(KernelChoice.Make(KernelCatalog.Candidates, null).Skip(1), choices.Skip(1));
     }
 
     [Fact]
-    public void Make_WithAWishForEachOperation_TakesBoth()
+    public void Make_WithAWishForEachOperation_TakesAll()
     {
-        var choices = KernelChoice.Make(KernelCatalog.Tiles, "matmul.bf16.scalar,matmul.f32.scalar");
+        var choices = KernelChoice.Make(KernelCatalog.Candidates, "outer.f32.scalar,matmul.bf16.scalar,matmul.f32.scalar");
 
-        Assert.Equal(["matmul.f32.scalar", "matmul.bf16.scalar"], choices.Select(choice => choice.Candidate.Name));
+        Assert.Equal(["matmul.f32.scalar", "matmul.bf16.scalar", "outer.f32.scalar"], choices.Select(choice => choice.Candidate.Name));
     }
 
     [Fact]
     public void Make_WithAWishThatIsNoKernel_ListsTheKernels()
     {
-        var error = Assert.Throws<MoeException>(() => KernelChoice.Make(KernelCatalog.Tiles, "matmul.f32.scaler"));
+        var error = Assert.Throws<MoeException>(() => KernelChoice.Make(KernelCatalog.Candidates, "matmul.f32.scaler"));
 
-        Assert.Equal($"The environment variable MOESHARP_KERNEL names 'matmul.f32.scaler', which is no kernel. Did you mean 'matmul.f32.scalar'? Kernels that can run here: {string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name))}.", error.Message);
+        Assert.Equal($"The environment variable MOESHARP_KERNEL names 'matmul.f32.scaler', which is no kernel. Did you mean 'matmul.f32.scalar'? Kernels that can run here: {string.Join(", ", KernelCatalog.Candidates.Where(candidate => candidate.IsSupported).Select(candidate => candidate.Name))}.", error.Message);
     }
 
     [Fact]
     public void Make_WithAWishThatCannotRunHere_SaysWhatItNeeds()
     {
-        KernelCandidate[] candidates = [new(new Unsupported(), "a processor of tomorrow"), .. KernelCatalog.Tiles];
+        KernelCandidate[] candidates = [new(new Unsupported(), "a processor of tomorrow"), .. KernelCatalog.Candidates];
 
         var error = Assert.Throws<MoeException>(() => KernelChoice.Make(candidates, "matmul.f32.tomorrow"));
 
@@ -69,7 +69,39 @@ public sealed class KernelChoiceTests
         Assert.Equal((TileType)type, KernelCatalog.Tile((TileType)type).Type);
     }
 
-    private sealed unsafe class Unsupported : TileKernel
+    [Fact]
+    public void Outer_OfFloat32_MultipliesIt()
+    {
+        Assert.Equal(TileType.Float32, KernelCatalog.Outer(TileType.Float32).Type);
+    }
+
+    [Fact]
+    public void Candidates_HaveNamesOfTheirOwn()
+    {
+        Assert.Distinct(KernelCatalog.Candidates.Select(candidate => candidate.Name));
+    }
+
+    [Fact]
+    public void WarningsOf_AKernelThatFailedItsCheck_NamesWhatTakesItsPlace()
+    {
+        KernelCandidate[] candidates = [new(new Failed(), "nothing"), .. KernelCatalog.Candidates];
+        var choice = KernelChoice.Make(candidates, "matmul.f32.scalar")[0];
+
+        Assert.Equal(["matmul.f32.failed is not used, or not for all tiles: it cannot add. matmul.f32.scalar takes its place, and is slower."], choice.WarningsOf(candidates));
+    }
+
+    private sealed class Failed : Unsupported, IAssembledKernel
+    {
+        public override string Name => "matmul.f32.failed";
+
+        public string? Obstacle => Fault;
+
+        public string? Fault => "it cannot add";
+
+        public byte[] Code(int rows, TilePrefetch prefetch) => [];
+    }
+
+    private unsafe class Unsupported : TileKernel
     {
         public override string Name => "matmul.f32.tomorrow";
 

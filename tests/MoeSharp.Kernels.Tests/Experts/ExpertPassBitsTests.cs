@@ -25,7 +25,7 @@ public sealed class ExpertPassBitsTests
     public void Run_ATokenAlone_HasItsBitsInABatch(string name)
     {
         var problem = new ExpertProblem(Batch);
-        using var passes = new ExpertPasses(problem, new PassRun { Kernel = KernelCatalog.Find(name).Kernel });
+        using var passes = new ExpertPasses(problem, Runs(name)[0]);
         var batch = passes.Run(problem);
 
         for (int token = 0; token < Batch.Tokens; token += 13) AssertSameTokens(batch, passes.Run(problem.Part(token, 1)), token);
@@ -94,7 +94,7 @@ public sealed class ExpertPassBitsTests
 
     private static PassRun[] Runs(string name)
     {
-        var run = new PassRun { Kernel = KernelCatalog.Find(name).Kernel };
+        var run = new PassRun { Kernel = KernelCatalog.RunnableTiles.Single(kernel => kernel.Name == name) };
         return [run, run with { IsPacked = true }];
     }
 

@@ -12,6 +12,8 @@ public sealed class ExpertPassTests
 
     public static TheoryData<string> Kernels { get; } = [.. KernelCatalog.RunnableTiles.Select(kernel => kernel.Name)];
 
+    public static TheoryData<string> Outers { get; } = [.. KernelCatalog.RunnableOuters.Select(kernel => kernel.Name)];
+
     [Theory, MemberData(nameof(Activations))]
     public void Run_WithEveryOption_MatchesDoublePrecision(ExpertActivation activation)
     {
@@ -70,7 +72,7 @@ public sealed class ExpertPassTests
     [Theory, MemberData(nameof(Kernels))]
     public void Run_OnEveryTile_MatchesDoublePrecision(string name)
     {
-        var kernel = KernelCatalog.Find(name).Kernel;
+        var kernel = KernelCatalog.RunnableTiles.Single(kernel => kernel.Name == name);
         PassRun[] runs = [new PassRun { Kernel = kernel }, new PassRun { Kernel = kernel, IsPacked = true }];
         foreach (var (hidden, intermediate) in new[] { (1, 1), (7, 5), (33, 17), (64, 48), (45, 35) })
         {
@@ -78,6 +80,16 @@ public sealed class ExpertPassTests
             {
                 AssertMatches(new ExpertSetup { Tokens = 30, Hidden = hidden, Intermediate = intermediate, ApplyTo = applyTo, Seed = hidden }, runs);
             }
+        }
+    }
+
+    [Theory, MemberData(nameof(Outers))]
+    public void Run_OnEveryOuterProduct_MatchesDoublePrecision(string name)
+    {
+        var run = new PassRun { Outer = KernelCatalog.RunnableOuters.Single(kernel => kernel.Name == name) };
+        foreach (var (hidden, intermediate) in new[] { (1, 1), (33, 17), (64, 48), (45, 35) })
+        {
+            AssertMatches(new ExpertSetup { Tokens = 30, Hidden = hidden, Intermediate = intermediate, Pairs = PairPattern.WithGaps, Seed = hidden }, run);
         }
     }
 

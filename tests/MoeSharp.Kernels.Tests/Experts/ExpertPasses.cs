@@ -9,7 +9,7 @@ internal sealed record PassRun
 
     public TileKernel Kernel { get; init; } = KernelCatalog.Tile(TileType.Float32);
 
-    public OuterKernel Outer { get; init; } = new OuterPortable();
+    public OuterKernel Outer { get; init; } = KernelCatalog.Outer(TileType.Float32);
 
     public WorkerPool Pool { get; init; } = Alone;
 

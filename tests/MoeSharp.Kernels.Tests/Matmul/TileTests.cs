@@ -139,5 +139,5 @@ public sealed class TileTests
 
     private static IEnumerable<string> NamesOf(TileType type) => KernelCatalog.RunnableTiles.Where(kernel => kernel.Type == type).Select(kernel => kernel.Name);
 
-    private static TileKernel Kernel(string name) => KernelCatalog.Find(name).Kernel;
+    private static TileKernel Kernel(string name) => KernelCatalog.RunnableTiles.Single(kernel => kernel.Name == name);
 }
