@@ -20,6 +20,9 @@ internal sealed record Engine
     /// <summary>Trains a tokenizer on paths to a vocabulary and saves it in a folder.</summary>
     public Func<IReadOnlyList<string>, int, string, CancellationToken, ByteLevelTokenizer> TrainTokenizer { get; init; } = TrainTokenizerOn;
 
+    /// <summary>Lists the kernels that compute here.</summary>
+    public Func<KernelListing> Kernels { get; init; } = KernelListing.OfProcess;
+
     /// <summary>Sets how many threads the library computes with.</summary>
     public Action<int> UseThreads { get; init; } = torch.set_num_threads;
 

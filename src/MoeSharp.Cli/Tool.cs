@@ -27,6 +27,7 @@ internal sealed class Tool
         Root.Add(PlotLoadCommand.Create(surroundings));
         Root.Add(TokenizerCommand.Create(surroundings));
         Root.Add(BenchCommand.Create(surroundings));
+        Root.Add(KernelsCommand.Create(surroundings));
         Root.Add(CompletionsCommand.Create(surroundings));
 
         _verbose.Recursive = true;

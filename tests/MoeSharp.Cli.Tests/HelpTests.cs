@@ -23,6 +23,7 @@ public sealed class HelpTests
     [InlineData("tokenizer decode")]
     [InlineData("bench")]
     [InlineData("bench router")]
+    [InlineData("kernels")]
     [InlineData("completions")]
     public void Help_OfACommand_IsItsSnapshot(string command)
     {
@@ -52,6 +53,7 @@ public sealed class HelpTests
     [InlineData("plot-load")]
     [InlineData("tokenizer train")]
     [InlineData("bench router")]
+    [InlineData("kernels")]
     [InlineData("completions")]
     public void Help_OfACommand_FitsItsWidth(string command)
     {

@@ -19,12 +19,15 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("train --zzzzzzzz", "Unknown option '--zzzzzzzz'.")]
     [InlineData("trian", "Unknown command 'trian'. Did you mean 'train'?")]
     [InlineData("tokenizer enocde x", "Unknown command 'enocde'. Did you mean 'encode'?")]
-    [InlineData("", "Which command? moesharp has train, generate, verify, trace, plot-load, tokenizer, bench, completions.")]
+    [InlineData("", "Which command? moesharp has train, generate, verify, trace, plot-load, tokenizer, bench, kernels, completions.")]
     [InlineData("tokenizer", "Which command? moesharp tokenizer has train, encode, decode.")]
     [InlineData("trace", "Which command? moesharp trace has show, stats, diff.")]
     [InlineData("train notes", "'notes' is one word too many. Usage: moesharp train [options]")]
     [InlineData("train --preset tinny", "Unknown preset 'tinny'. Did you mean 'tiny'?")]
     [InlineData("train --preset gigantic", "Unknown preset 'gigantic'. Presets: tiny, default, olmoe-1b-7b, qwen3-30b-a3b.")]
+    [InlineData("kernels --dump matmul.bf16.avx512", "Unknown kernel 'matmul.bf16.avx512'. Did you mean 'matmul.bf16.avx512.asm'? Kernels with code to print: matmul.bf16.avx512.asm.")]
+    [InlineData("kernels --dump matmul.f32.avx3", "Unknown kernel 'matmul.f32.avx3'. Did you mean 'matmul.f32.avx2'? Kernels with code to print: matmul.bf16.avx512.asm.")]
+    [InlineData("kernels matmul.f32.avx2", "'matmul.f32.avx2' is one word too many. Usage: moesharp kernels [options]")]
     [InlineData("completions bsh", "Unknown shell 'bsh'. Did you mean 'bash'? Shells: bash, zsh, fish, pwsh, nushell.")]
     public void Run_UnknownWord_NamesItAndWhatMayBeMeant(string line, string message) => AssertRefused(message, Words(line));
 
@@ -40,6 +43,9 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("trace show run.trace --tokens 7..0", "--tokens is '7..0'; expected a range such as 0..7.")]
     [InlineData("trace show run.trace --tokens 7", "--tokens is '7'; expected a range such as 0..7.")]
     [InlineData("trace show run.trace --limit -1", "--limit is '-1'; expected a whole number of 0 or more.")]
+    [InlineData("kernels --dump", "--dump needs a value: --dump NAME.")]
+    [InlineData("kernels --dump matmul.bf16.avx512.asm --prefetch all", "--prefetch is 'all'; expected one of none, own, next.")]
+    [InlineData("kernels --dump matmul.bf16.avx512.asm --rows 15", "--rows is '15', but the tiles of matmul.bf16.avx512.asm have 1 to 14 rows.")]
     [InlineData("generate model --prompt x --temperature -1", "--temperature is '-1'; expected a number from 0 to 100.")]
     [InlineData("generate model --prompt x --top-p 0", "--top-p is '0'; expected a number above 0 and up to 1.")]
     public void Run_MissingOrWrongValue_SaysWhatIsExpected(string line, string message) => AssertRefused(message, Words(line));
@@ -116,6 +122,13 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("verify --export own --options none.json", "--options: there is no file 'none.json'.")]
     [InlineData("verify --export own --batch 0", "--batch is '0'; expected a whole number of 1 or more.")]
     public void Verify_ExportCalledWrongly_SaysHow(string line, string message) => AssertRefused(message, Words(line));
+
+    [Theory]
+    [InlineData("kernels --rows 3", "--rows goes with --dump NAME, which is missing.")]
+    [InlineData("kernels --prefetch own", "--prefetch goes with --dump NAME, which is missing.")]
+    [InlineData("kernels --dump matmul.bf16.avx512.asm --json", "--dump prints machine code; leave out --json.")]
+    [InlineData("kernels --dump matmul.f32.avx2", "matmul.f32.avx2 is C#, which the runtime compiles: run a program that uses it with DOTNET_JitDisasm='Tile Multiply' to see its code. Kernels with code to print: matmul.bf16.avx512.asm.")]
+    public void Kernels_DumpCalledWrongly_SaysHow(string line, string message) => AssertRefused(message, Words(line));
 
     [Fact]
     public void Verify_ModelWithoutExpectedResults_IsUnreadableForThatReason()

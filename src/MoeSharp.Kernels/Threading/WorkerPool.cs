@@ -22,9 +22,12 @@ internal interface ISharedWork
 /// </remarks>
 internal sealed class WorkerPool : IDisposable
 {
+    /// <summary>The environment variable that sets the threads of <see cref="Shared"/>.</summary>
+    public const string Variable = "MOESHARP_THREADS";
+
     private const int Closed = int.MinValue / 2;
     private const long SpinMicroseconds = 60;
-    private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable("MOESHARP_THREADS"))));
+    private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable(Variable))));
 
     private readonly Lock _caller = new();
     private readonly SemaphoreSlim _wake = new(0);
@@ -48,6 +51,16 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>The pool of the process: as many threads as MOESHARP_THREADS says, or as there are processors.</summary>
     /// <exception cref="MoeException">MOESHARP_THREADS is no number of threads.</exception>
     public static WorkerPool Shared => Instance.Value;
+
+    /// <summary>The number of threads that MOESHARP_THREADS means: one per processor where it is not set.</summary>
+    /// <exception cref="MoeException">It is no number of threads.</exception>
+    public static int ThreadsFrom(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return Environment.ProcessorCount;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int threads) && threads is >= 1 and <= 1024) return threads;
+
+        throw new MoeException($"{Variable} is '{text}'; set it to a number of threads from 1 to 1024, or unset it for one per processor.");
+    }
 
     /// <summary>The threads that work, the caller's counted.</summary>
     public int Threads { get; }
@@ -148,14 +161,6 @@ internal sealed class WorkerPool : IDisposable
         Interlocked.Increment(ref _parked);
         if (Volatile.Read(ref _generation) == seen) _wake.Wait();      // a call that came between has released it, or did not want to wake
         Interlocked.Decrement(ref _parked);
-    }
-
-    private static int ThreadsFrom(string? text)
-    {
-        if (string.IsNullOrEmpty(text)) return Environment.ProcessorCount;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int threads) && threads is >= 1 and <= 1024) return threads;
-
-        throw new MoeException($"MOESHARP_THREADS is '{text}'; set it to a number of threads from 1 to 1024, or unset it for one per processor.");
     }
 }
 
