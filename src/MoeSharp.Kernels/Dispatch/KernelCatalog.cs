@@ -21,7 +21,7 @@ internal static class KernelCatalog
         new(new BFloat16Scalar(), "nothing"),
         new(new Float32OuterAvx512(), "AVX-512"),
         new(new Float32OuterAvx2(), "AVX2 and FMA"),
-        new(new OuterPortable(), "vectors of 128 bits"),
+        new(new Float32OuterVector128(), "vectors of 128 bits"),
         new(new OuterScalar(), "nothing"),
     ];
 

@@ -22,7 +22,7 @@ internal sealed unsafe class Float32Vector128 : TileKernel
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
         SixRowTile<Vector128<float>, Lanes>.Multiply(arguments, rows, prefetch);
 
-    private readonly struct Lanes : ITileLanes<Vector128<float>>
+    internal readonly struct Lanes : ITileLanes<Vector128<float>>
     {
         public static int Count => 4;
 

@@ -1,0 +1,18 @@
+using System.Runtime.Intrinsics;
+
+namespace MoeSharp;
+
+/// <summary>Up to 6 rows by two vectors of 4 columns, four times: the outer product of any processor with vectors, Arm's included.</summary>
+/// <remarks>Fused where the processor fuses multiply and add; elsewhere the product is rounded before the addition.</remarks>
+internal sealed unsafe class Float32OuterVector128 : OuterKernel
+{
+    public override string Name => "outer.f32.vector128";
+
+    public override bool IsSupported => Vector128.IsHardwareAccelerated;
+
+    public override TileType Type => TileType.Float32;
+
+    public override int MaxRows => SixRowOuter<Vector128<float>, Float32Vector128.Lanes>.MaxRows;
+
+    public override void Multiply(OuterArguments* arguments, int rows) => SixRowOuter<Vector128<float>, Float32Vector128.Lanes>.Multiply(arguments, rows);
+}
