@@ -18,6 +18,7 @@ internal static class TrainingSettings
         yield return group.Int("--sequence-length", "tokens per sequence", o => o.SequenceLength, (o, v) => o with { SequenceLength = v });
         yield return group.Int("--accumulation", "micro-batches per optimiser step", o => o.Accumulation, (o, v) => o with { Accumulation = v });
         yield return group.Choice("--precision", "type that matrix products compute in; weights stay float32", o => o.Precision, (o, v) => o with { Precision = v });
+        yield return group.Choice("--backend", "what computes the experts; results differ by rounding only", o => o.Backend, (o, v) => o with { Backend = v });
         yield return group.Int("--seed", "decides the initial weights and the order of the data", o => o.Seed, (o, v) => o with { Seed = v });
     }
 

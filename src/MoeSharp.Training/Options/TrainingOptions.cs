@@ -75,6 +75,9 @@ public sealed record TrainingOptions
     /// <summary>The type that matrix products compute in; parameters stay float32, and so do <see cref="Moments"/> unless they say otherwise. Default float32.</summary>
     public ComputePrecision Precision { get; init; }
 
+    /// <summary>What computes the experts; the default takes the fastest. Results differ by rounding only.</summary>
+    public ExpertBackend Backend { get; init; }
+
     /// <summary>Decides the initial weights and the order of the data; default 0.</summary>
     public int Seed { get; init; }
 
@@ -110,7 +113,7 @@ public sealed record TrainingOptions
                 : [],
             BalanceBias = Balance == BalanceMode.Bias && isRanked ? new(BiasUpdateRate) { Rule = Router.BiasRule } : null,
         };
-        return routed with { Router = routed.Router with { HasCorrectionBias = routed.BalanceBias is not null } };
+        return routed with { Router = routed.Router with { HasCorrectionBias = routed.BalanceBias is not null }, Backend = Backend };
     }
 
     /// <summary>Checks every value and every rule between values.</summary>
@@ -145,6 +148,7 @@ public sealed record TrainingOptions
         faults.When(!(ZLossCoefficient >= 0), $"ZLossCoefficient is {ZLossCoefficient}; set it to 0 or more.");
         faults.WhenUndefined(Balance, "Balance");
         faults.WhenUndefined(Precision, "Precision");
+        faults.WhenUndefined(Backend, "Backend");
         faults.When(VocabularySize < 257, $"VocabularySize is {VocabularySize}; set it to 257 or more (256 bytes and the end of text).");
         faults.When(!(HeldOutShare is > 0 and < 1), $"HeldOutShare is {HeldOutShare}; set it above 0 and below 1.");
         faults.When(EvaluateEvery < 0, $"EvaluateEvery is {EvaluateEvery}; set it to 0 (only at the end) or more.");
