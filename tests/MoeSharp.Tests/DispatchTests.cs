@@ -14,10 +14,12 @@ public sealed class DispatchTests
         var loop = Run(sample, ExpertBackend.Loop, pads: false);
         var dense = Run(sample, ExpertBackend.Dense, pads: false);
         var fused = Run(sample, ExpertBackend.Fused, pads: false);
+        var grouped = Run(sample, ExpertBackend.Grouped, pads: false);
         foreach (var name in loop.Keys)
         {
             TensorAssert.Close(dense[name], loop[name], 2e-5, name, scale: 0.5);
             TensorAssert.Close(dense[name], fused[name], 2e-5, name, scale: 0.5);
+            TensorAssert.Close(dense[name], grouped[name], 2e-5, name, scale: 0.5);
         }
 
         if (sample.Options.Dispatch.Capacity is null) return;

@@ -63,13 +63,29 @@ public sealed class LayerPropertyTests
 
             var fused = Run(options with { Backend = ExpertBackend.Fused }, tokens, seed);
 
-            Assert.Equal(loop.Keys, dense.Keys);
+            var grouped = Run(options with { Backend = ExpertBackend.Grouped }, tokens, seed);
+
             Assert.Equal(loop.Keys, fused.Keys);
+            Assert.Equal(loop.Keys, grouped.Keys);
             foreach (var name in loop.Keys)
             {
                 TensorAssert.Close(dense[name], loop[name], 1e-5, name, TermScale);
                 TensorAssert.Close(fused[name], loop[name], 1e-5, name, TermScale);
+                TensorAssert.Close(grouped[name], loop[name], 1e-5, name, TermScale);
             }
+        }, Print);
+
+    [Fact]
+    public void Grouped_AnyOptionsAndSizesItTakes_GivesTheOutputsAndGradientsOfTheLoop() => AnyLayer.Cases.ForEach(100, sample =>
+        {
+            var (any, tokens, seed) = sample;
+            using var scope = NewDisposeScope();
+            var options = any with { HiddenSize = any.HiddenSize * 4, Experts = any.Experts with { IntermediateSize = any.Experts.IntermediateSize * 4 } };
+            var loop = Run(options with { Backend = ExpertBackend.Loop }, tokens, seed);
+
+            var grouped = Run(options with { Backend = ExpertBackend.Grouped }, tokens, seed);
+
+            foreach (var name in loop.Keys) TensorAssert.Close(grouped[name], loop[name], 1e-5, name, TermScale);
         }, Print);
 
     private static Dictionary<string, Tensor> Run(MoeOptions options, int tokens, int seed)

@@ -89,6 +89,7 @@ public sealed class RoutedMoETests
 
     [Theory]
     [InlineData(ExpertBackend.Fused)]
+    [InlineData(ExpertBackend.Grouped)]
     [InlineData(ExpertBackend.Loop)]
     [InlineData(ExpertBackend.Dense)]
     public void RoutedMoE_AllTokensToOneExpert_GivesIdleExpertsZeroGradients(ExpertBackend backend)
@@ -210,6 +211,7 @@ public sealed class RoutedMoETests
 
     [Theory]
     [InlineData(ExpertBackend.Fused)]
+    [InlineData(ExpertBackend.Grouped)]
     [InlineData(ExpertBackend.Loop)]
     [InlineData(ExpertBackend.Dense)]
     public void Mask_WhateverPaddingHolds_ChangesNoBitOfOutputsLossesAndGradients(ExpertBackend backend)

@@ -12,6 +12,12 @@ public enum ExpertBackend
     /// </summary>
     Fused,
 
+    /// <summary>
+    /// libtorch's grouped matrix product, all experts in one call, on the CPU and on CUDA. Float64, and sizes whose rows are no multiple of
+    /// 16 bytes (4 values of float32, 8 of bfloat16), are computed as <see cref="Loop"/>.
+    /// </summary>
+    Grouped,
+
     /// <summary>One matrix product per expert over the rows routed to it: any device, and easy to read.</summary>
     Loop,
 

@@ -10,12 +10,14 @@ internal static class ExpertBackends
     public static IExpertCompute Create(MoeOptions options)
     {
         var activation = GatedActivation.Function(options.Experts.Activation, options.Experts.Limit);
+        var loop = new LoopExperts(activation, options.Router.ApplyTo);
         return options.Backend switch
         {
             ExpertBackend.Auto when options.Dispatch.Capacity is { Pad: true } => new PaddedExperts(activation, options.Router.ApplyTo),
-            ExpertBackend.Auto => new FusedExperts(options, new LoopExperts(activation, options.Router.ApplyTo)),
+            ExpertBackend.Auto => new FusedExperts(options, loop),
             ExpertBackend.Fused => new FusedExperts(options, other: null),
-            ExpertBackend.Loop => new LoopExperts(activation, options.Router.ApplyTo),
+            ExpertBackend.Grouped => new GroupedExperts(activation, options.Router.ApplyTo, loop),
+            ExpertBackend.Loop => loop,
             ExpertBackend.Dense => new DenseExperts(activation, options.Router.ApplyTo),
             _ => throw new ArgumentOutOfRangeException(nameof(options), options.Backend, "No such backend."),
         };

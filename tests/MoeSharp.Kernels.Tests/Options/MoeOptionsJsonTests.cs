@@ -182,6 +182,7 @@ public sealed partial class MoeOptionsJsonTests
 
     [Theory]
     [InlineData(ExpertBackend.Fused, false, ExpertBackend.Auto)]
+    [InlineData(ExpertBackend.Grouped, false, ExpertBackend.Auto)]
     [InlineData(ExpertBackend.Loop, false, ExpertBackend.Auto)]
     [InlineData(ExpertBackend.Dense, false, ExpertBackend.Dense)]
     [InlineData(ExpertBackend.Dense, true, ExpertBackend.Auto)]
