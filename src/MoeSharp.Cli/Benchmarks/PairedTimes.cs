@@ -47,6 +47,13 @@ internal sealed class PairedTimes
     /// <summary>One engine's best time over another's.</summary>
     public double RatioOfBests(int engine, int other) => _microseconds[engine].Min() / _microseconds[other].Min();
 
+    /// <summary>The median of values in any order.</summary>
+    public static double MedianOf(double[] values)
+    {
+        Array.Sort(values = [.. values]);
+        return values.Length % 2 == 1 ? values[values.Length / 2] : (values[values.Length / 2 - 1] + values[values.Length / 2]) / 2;
+    }
+
     private static double MedianOfSlice(Action engine, TimeSpan slice)
     {
         engine();
@@ -60,11 +67,5 @@ internal sealed class PairedTimes
         }
 
         return MedianOf([.. times]);
-    }
-
-    private static double MedianOf(double[] values)
-    {
-        Array.Sort(values = [.. values]);
-        return values.Length % 2 == 1 ? values[values.Length / 2] : (values[values.Length / 2 - 1] + values[values.Length / 2]) / 2;
     }
 }

@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
@@ -6,12 +5,13 @@ using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
 
-/// <summary><c>moesharp bench router</c>: times what the library computes against the same computed otherwise, in one process, in turn.</summary>
+/// <summary><c>moesharp bench</c>: times what the library computes against the same computed otherwise, in one process, in turn.</summary>
 internal static class BenchCommand
 {
     public static ToolCommand Create(Surroundings surroundings)
     {
-        var command = new ToolCommand("bench", "Time what MoeSharp computes against the same computed with TorchSharp operations.") { Examples = ["moesharp bench router", "moesharp bench router --tokens 1024 --json"] };
+        var command = new ToolCommand("bench", "Time what MoeSharp computes against the same computed with TorchSharp operations.") { Examples = ["moesharp bench layer --shape olmoe --tokens 128", "moesharp bench router --tokens 1024 --json"] };
+        command.Add(BenchLayerCommand.Create(surroundings));
         command.Add(Router(surroundings));
         return command;
     }
@@ -21,8 +21,7 @@ internal static class BenchCommand
         var tokens = ToolOption.Of("--tokens", "N,N", ValueKind.WholeNumbers, "numbers of tokens to measure", string.Join(",", RouterBenchmark.TokenCounts));
         var experts = ToolOption.Of("--experts", "N,N", ValueKind.WholeNumbers, $"only the shapes with these numbers of experts, of {string.Join(", ", RouterBenchmark.Shapes.Select(shape => shape.Experts))}", "all");
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "rounds of each comparison", "15");
-        var json = ToolOption.Of("--json", "[FILE]", ValueKind.Text, "write one JSON object, to a file or, without one, to the output");
-        json.Arity = ArgumentArity.ZeroOrOne;
+        var json = JsonOption.Create();
         var command = new ToolCommand("router", "Time routing: scores, selection, weights, sort by expert; and the gradient back to the logits.")
         {
             Note = "Engines run in turn within every round; the speed-up is the median of the rounds' ratios. The layer's time is the kernel with tensors in and out.",
@@ -38,16 +37,16 @@ internal static class BenchCommand
             if (!shapes.Any() || counts.Any(count => count < 1)) throw new UsageException($"Nothing to measure: choose experts of {string.Join(", ", RouterBenchmark.Shapes.Select(shape => shape.Experts))}, and 1 token or more.");
 
             var results = RouterBenchmark.Run(shapes, counts, parsed.TryGet(rounds, out var count) ? count : 15, signals.Token);
-            Write(surroundings, results, parsed.GetResult(json) is not null, parsed.GetResult(json) is not null ? parsed.GetValue(json) : null);
+            Write(surroundings, results, JsonOption.Read(parsed, json));
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static void Write(Surroundings surroundings, IEnumerable<RouterResult> results, bool isJson, string? file)
+    private static void Write(Surroundings surroundings, IEnumerable<RouterResult> results, (bool IsAsked, string? File) json)
     {
         RouterResult[] all = [.. results];
-        if (!isJson)
+        if (!json.IsAsked)
         {
             var table = new TableWriter("experts/k", "tokens", "pass", "kernel µs", "TorchSharp µs", "layer µs", "speed-up") { Numbers = new HashSet<string> { "tokens", "kernel µs", "TorchSharp µs", "layer µs", "speed-up" } };
             foreach (var result in all)
@@ -60,8 +59,8 @@ internal static class BenchCommand
         }
 
         string text = JsonSerializer.Serialize(new RouterBenchmarkReport(1, Machine.Describe(), all), CliJsonContext.Readable.RouterBenchmarkReport);
-        if (file is null) surroundings.Output.WriteLine(text);
-        else AtomicFile.WriteAllText(file, text + "\n");
+        if (json.File is null) surroundings.Output.WriteLine(text);
+        else AtomicFile.WriteAllText(json.File, text + "\n");
     }
 }
 

@@ -25,6 +25,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(GeneratedText))]
 [JsonSerializable(typeof(VerifyResults))]
 [JsonSerializable(typeof(RouterBenchmarkReport))]
+[JsonSerializable(typeof(LayerBenchmarkReport))]
 [JsonSerializable(typeof(TraceListing))]
 [JsonSerializable(typeof(TraceSummary))]
 [JsonSerializable(typeof(TraceDiff))]

@@ -15,17 +15,21 @@ internal sealed class VersionReport : SynchronousCommandLineAction
         return ExitCode.Success;
     }
 
+    internal static string ToolVersion => Split(InformationalVersion(typeof(Tool).Assembly)).Version;
+
+    internal static string LibtorchVersion => Version.Parse(torch.__version__).ToString(2);
+
     internal static IEnumerable<string> Lines()
     {
-        var (version, commit) = Split(InformationalVersion(typeof(Tool).Assembly));
+        var commit = Split(InformationalVersion(typeof(Tool).Assembly)).Commit;
 
         return
         [
-            $"moesharp {version}",
+            $"moesharp {ToolVersion}",
             $"commit: {commit ?? "unknown"}",
             $"runtime: {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}",
             $"TorchSharp: {Split(InformationalVersion(typeof(torch).Assembly)).Version}",
-            $"expert backend: loop (libtorch {Version.Parse(torch.__version__).ToString(2)})",
+            $"expert backend: loop (libtorch {LibtorchVersion})",
         ];
     }
 

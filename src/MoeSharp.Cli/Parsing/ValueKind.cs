@@ -52,6 +52,24 @@ internal static class ValueKind
         static string Letters(string word) => word.Replace("_", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal);
     }
 
+    /// <summary>Some of a few things, by name, in the order given.</summary>
+    public static ValueKind<IReadOnlyList<T>> SomeOf<T>(IReadOnlyList<T> all, Func<T, string> nameOf)
+    {
+        string[] names = [.. all.Select(nameOf)];
+        return new($"one or more of {string.Join(", ", names)}", TrySome) { Words = names };
+
+        bool TrySome(string text, out IReadOnlyList<T> value)
+        {
+            int[] indices = [.. text.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries).Select(word => Array.FindIndex(names, name => name.Equals(word, StringComparison.OrdinalIgnoreCase)))];
+            value = [.. indices.Where(index => index >= 0).Distinct().Select(index => all[index])];
+            return indices.Length > 0 && !indices.Contains(-1);
+        }
+    }
+
+    /// <summary>Some of the members of an enumeration.</summary>
+    public static ValueKind<IReadOnlyList<T>> SomeOf<T>()
+        where T : struct, Enum => SomeOf(Enum.GetValues<T>(), value => ChoiceWord.Of(value.ToString()));
+
     private static bool TryWholeNumber(string text, out int value) =>
         int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
 

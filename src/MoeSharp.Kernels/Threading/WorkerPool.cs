@@ -25,9 +25,12 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>The environment variable that sets the threads of <see cref="Shared"/>.</summary>
     public const string Variable = "MOESHARP_THREADS";
 
+    /// <summary>The variable that, set to 1, keeps every thread of the shared pool but the caller's on a processor of its own.</summary>
+    public const string AffinityVariable = "MOESHARP_AFFINITY";
+
     private const int Closed = int.MinValue / 2;
     private const long SpinMicroseconds = 60;
-    private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable(Variable))));
+    private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable(Variable)), ProcessorsFrom(Environment.GetEnvironmentVariable(AffinityVariable))));
 
     private readonly Lock _caller = new();
     private readonly SemaphoreSlim _wake = new(0);
@@ -37,19 +40,21 @@ internal sealed class WorkerPool : IDisposable
     private int _generation, _parked, _gate = Closed;      // the gate holds the number of threads inside, and is far below zero while closed
 
     /// <summary>Starts a pool of <paramref name="threads"/> threads, the caller's counted.</summary>
-    public WorkerPool(int threads)
+    /// <param name="threads">How many.</param>
+    /// <param name="processors">Where they stay: worker i on processors[i], and again from the first one where there are more threads; null to let the system move them.</param>
+    public WorkerPool(int threads, IReadOnlyList<int>? processors = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         Threads = threads;
         for (int worker = 1; worker < threads; worker++)
         {
             int number = worker;
-            new Thread(() => Serve(number)) { IsBackground = true, Name = $"MoeSharp worker {number}" }.Start();
+            new Thread(() => ServeOn(processors is { Count: > 0 } ? processors[number % processors.Count] : null, number)) { IsBackground = true, Name = $"MoeSharp worker {number}" }.Start();
         }
     }
 
     /// <summary>The pool of the process: as many threads as MOESHARP_THREADS says, or as there are processors.</summary>
-    /// <exception cref="MoeException">MOESHARP_THREADS is no number of threads.</exception>
+    /// <exception cref="MoeException">MOESHARP_THREADS is no number of threads, or MOESHARP_AFFINITY neither 0 nor 1.</exception>
     public static WorkerPool Shared => Instance.Value;
 
     /// <summary>The number of threads that MOESHARP_THREADS means: one per processor where it is not set.</summary>
@@ -111,6 +116,12 @@ internal sealed class WorkerPool : IDisposable
         _error?.Throw();
     }
 
+    private void ServeOn(int? processor, int worker)
+    {
+        if (processor is { } own) _ = ThreadAffinity.TryPin(own);       // else the system moves it, as it moves all
+        Serve(worker);
+    }
+
     private void Serve(int worker)
     {
         int seen = 0;
@@ -162,6 +173,13 @@ internal sealed class WorkerPool : IDisposable
         if (Volatile.Read(ref _generation) == seen) _wake.Wait();      // a call that came between has released it, or did not want to wake
         Interlocked.Decrement(ref _parked);
     }
+
+    private static IReadOnlyList<int>? ProcessorsFrom(string? text) => text switch
+    {
+        null or "" or "0" => null,
+        "1" => ThreadAffinity.Processors(),
+        _ => throw new MoeException($"{AffinityVariable} is '{text}'; set it to 1 to keep each thread on a processor, or to 0, or unset it."),
+    };
 }
 
 /// <summary>Waiting for another thread that is about to be done: in place at first, then giving the processor away.</summary>

@@ -1,0 +1,21 @@
+namespace MoeSharp.Cli;
+
+/// <summary>What a layer benchmark ran on, and with.</summary>
+/// <param name="Processor">The name of the processor.</param>
+/// <param name="Cores">The processors that the system shows.</param>
+/// <param name="Vectors">The vectors that .NET uses.</param>
+/// <param name="OperatingSystem">The system.</param>
+/// <param name="Runtime">The .NET runtime.</param>
+/// <param name="Moesharp">The version of the tool.</param>
+/// <param name="Libtorch">The version of libtorch.</param>
+/// <param name="Threads">The threads of every engine.</param>
+/// <param name="Pinned">Whether each stays on a processor of its own.</param>
+internal sealed record BenchmarkMachine(
+    string Processor, int Cores, string Vectors, string OperatingSystem, string Runtime, string Moesharp, string Libtorch, int Threads, bool Pinned)
+{
+    public static BenchmarkMachine Describe(bool pinned)
+    {
+        var machine = Machine.Describe();
+        return new(machine.Processor, machine.Cores, machine.Vectors, machine.OperatingSystem, machine.Runtime, VersionReport.ToolVersion, VersionReport.LibtorchVersion, WorkerPool.Shared.Threads, pinned);
+    }
+}

@@ -1,0 +1,30 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MoeSharp.Cli;
+
+/// <summary>The parameters of one layer, which all engines share.</summary>
+internal sealed class MeasuredLayer : IDisposable
+{
+    public MeasuredLayer(LayerShape shape, ProductType type)
+    {
+        (Shape, Type) = (shape, type);
+        var options = shape.ToOptions(ExpertBackend.Auto);
+        using var generator = new Generator(7);
+        Experts = new Experts(options.Experts, shape.Experts, shape.HiddenSize, device: null, generator);
+        if (type == ProductType.Bf16) Experts.to(bfloat16);
+    }
+
+    public LayerShape Shape { get; }
+
+    public ProductType Type { get; }
+
+    public Experts Experts { get; }
+
+    /// <summary>The type of tokens and parameters.</summary>
+    public ScalarType ScalarType => Type == ProductType.Bf16 ? bfloat16 : float32;
+
+    public int ElementSize => Type == ProductType.Bf16 ? 2 : 4;
+
+    public void Dispose() => Experts.Dispose();
+}

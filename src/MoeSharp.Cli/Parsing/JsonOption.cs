@@ -1,0 +1,21 @@
+using System.CommandLine;
+
+namespace MoeSharp.Cli;
+
+/// <summary><c>--json [FILE]</c>: one JSON object, to a file or to the output.</summary>
+internal static class JsonOption
+{
+    public static ToolOption<string> Create()
+    {
+        var option = ToolOption.Of("--json", "[FILE]", ValueKind.Text, "write one JSON object, to a file or, without one, to the output");
+        option.Arity = ArgumentArity.ZeroOrOne;
+        return option;
+    }
+
+    /// <summary>Whether JSON is asked for, and the file that it goes to; null for the output.</summary>
+    public static (bool IsAsked, string? File) Read(ParseResult parsed, ToolOption<string> option)
+    {
+        var result = parsed.GetResult(option);
+        return (result is not null, result is { Tokens.Count: > 0 } ? parsed.GetValue(option) : null);
+    }
+}
