@@ -20,6 +20,9 @@ internal sealed record Engine
     /// <summary>Trains a tokenizer on paths to a vocabulary and saves it in a folder.</summary>
     public Func<IReadOnlyList<string>, int, string, CancellationToken, ByteLevelTokenizer> TrainTokenizer { get; init; } = TrainTokenizerOn;
 
+    /// <summary>What <c>bench layer</c> compares; the first with all others.</summary>
+    public IReadOnlyList<LayerEngine> Layers { get; init; } = LayerEngine.All;
+
     /// <summary>Lists the kernels that compute here.</summary>
     public Func<KernelListing> Kernels { get; init; } = KernelListing.OfProcess;
 

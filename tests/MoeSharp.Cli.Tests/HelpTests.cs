@@ -24,6 +24,7 @@ public sealed class HelpTests
     [InlineData("bench")]
     [InlineData("bench layer")]
     [InlineData("bench router")]
+    [InlineData("bench table")]
     [InlineData("kernels")]
     [InlineData("completions")]
     public void Help_OfACommand_IsItsSnapshot(string command)
@@ -55,6 +56,7 @@ public sealed class HelpTests
     [InlineData("tokenizer train")]
     [InlineData("bench layer")]
     [InlineData("bench router")]
+    [InlineData("bench table")]
     [InlineData("kernels")]
     [InlineData("completions")]
     public void Help_OfACommand_FitsItsWidth(string command)

@@ -6,16 +6,15 @@ namespace MoeSharp.Cli;
 /// <param name="Vectors">The vectors that .NET uses.</param>
 /// <param name="OperatingSystem">The system.</param>
 /// <param name="Runtime">The .NET runtime.</param>
-/// <param name="Moesharp">The version of the tool.</param>
-/// <param name="Libtorch">The version of libtorch.</param>
+/// <param name="Libraries">What computed, with versions.</param>
 /// <param name="Threads">The threads of every engine.</param>
 /// <param name="Pinned">Whether each stays on a processor of its own.</param>
 internal sealed record BenchmarkMachine(
-    string Processor, int Cores, string Vectors, string OperatingSystem, string Runtime, string Moesharp, string Libtorch, int Threads, bool Pinned)
+    string Processor, int Cores, string Vectors, string OperatingSystem, string Runtime, IReadOnlyList<string> Libraries, int Threads, bool Pinned)
 {
-    public static BenchmarkMachine Describe(bool pinned)
+    public static BenchmarkMachine Describe(IEnumerable<LayerEngine> engines, bool pinned)
     {
         var machine = Machine.Describe();
-        return new(machine.Processor, machine.Cores, machine.Vectors, machine.OperatingSystem, machine.Runtime, VersionReport.ToolVersion, VersionReport.LibtorchVersion, WorkerPool.Shared.Threads, pinned);
+        return new(machine.Processor, machine.Cores, machine.Vectors, machine.OperatingSystem, machine.Runtime, [.. engines.Select(engine => engine.Library()).Distinct()], WorkerPool.Shared.Threads, pinned);
     }
 }

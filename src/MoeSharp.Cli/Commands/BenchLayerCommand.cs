@@ -7,13 +7,14 @@ internal static class BenchLayerCommand
 {
     public static ToolCommand Create(Surroundings surroundings)
     {
-        var plain = new LayerBenchmarkOptions();
+        var known = surroundings.Engine.Layers;
+        var plain = new LayerBenchmarkOptions { Engines = known };
         var shapes = ToolOption.Of("--shape", "NAME,NAME", ValueKind.SomeOf(LayerShape.All, shape => shape.Name), $"sizes of layers, of {Names(LayerShape.All, shape => shape.Name)}", "all");
         var tokens = ToolOption.Of("--tokens", "N,N", ValueKind.WholeNumbers, "numbers of tokens", string.Join(",", plain.Tokens));
         var suites = ToolOption.Of("--suite", "NAME,NAME", ValueKind.SomeOf<RoutingSuite>(), "how tokens spread over experts: balanced, zipf", "all");
         var passes = ToolOption.Of("--pass", "NAME,NAME", ValueKind.SomeOf<LayerPass>(), "forward, or train: forward and backward", "all");
         var types = ToolOption.Of("--dtype", "NAME,NAME", ValueKind.SomeOf<ProductType>(), "types of weights and tokens: fp32, bf16", "those the processor multiplies");
-        var engines = ToolOption.Of("--engine", "NAME,NAME", ValueKind.SomeOf(LayerEngine.All, engine => engine.Name), $"engines beside moesharp, of {Names(LayerEngine.All, engine => engine.Name)}", "all");
+        var engines = ToolOption.Of("--engine", "NAME,NAME", ValueKind.SomeOf(known, engine => engine.Name), $"engines beside {known[0].Name}, of {Names(known.Skip(1), engine => engine.Name)}", "all");
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "the most rounds of each comparison", $"{plain.Rounds}");
         var seconds = ToolOption.Of("--seconds", "N", ValueKind.WholeNumberFrom(1), "no further round begins after these, for one shape, number of tokens and type", $"{plain.Time.TotalSeconds:F0}");
         var pin = ToolOption.Switch("--pin", "keep every thread on a processor of its own (Linux)", "true");
@@ -36,7 +37,7 @@ internal static class BenchLayerCommand
                 Suites = Given(parsed, suites, plain.Suites),
                 Passes = Given(parsed, passes, plain.Passes),
                 Types = Given(parsed, types, plain.Types),
-                Engines = [LayerEngine.All[0], .. Given(parsed, engines, plain.Engines).Where(engine => engine != LayerEngine.All[0])],
+                Engines = [known[0], .. Given(parsed, engines, known).Where(engine => engine != known[0])],
                 Rounds = Given(parsed, rounds, plain.Rounds),
                 Time = TimeSpan.FromSeconds(Given(parsed, seconds, (int)plain.Time.TotalSeconds)),
                 Pins = Given(parsed, pin, plain.Pins),
@@ -62,7 +63,7 @@ internal static class BenchLayerCommand
         }
         finally
         {
-            if (results.Count > 0) writer.Write(new LayerBenchmarkReport(1, BenchmarkMachine.Describe(pinned), limits.Limits(), results));
+            if (results.Count > 0) writer.Write(new LayerBenchmarkReport(1, BenchmarkMachine.Describe(options.Engines, pinned), limits.Limits(), results));
         }
     }
 

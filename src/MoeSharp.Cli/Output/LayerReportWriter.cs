@@ -19,6 +19,16 @@ internal sealed class LayerReportWriter(Surroundings surroundings, (bool IsAsked
         else AtomicFile.WriteAllText(json.File, text + "\n");
     }
 
+    /// <summary>The limits as words.</summary>
+    public static string Limits(LayerLimits limits)
+    {
+        var parts = new List<string>();
+        if (limits.Fp32Gflops is { } fp32) parts.Add(Quantity.Text($"fp32 {fp32.Median:F0} GFLOPS (best {fp32.Best:F0})"));
+        if (limits.Bf16Gflops is { } bf16) parts.Add(Quantity.Text($"bf16 {bf16.Median:F0} GFLOPS (best {bf16.Best:F0})"));
+        parts.Add(Quantity.Text($"reads {limits.ReadGbs.Median:F1} GB/s (best {limits.ReadGbs.Best:F1})"));
+        return string.Join(", ", parts);
+    }
+
     private void WriteTable(LayerBenchmarkReport report)
     {
         var table = new TableWriter(Columns) { Numbers = new HashSet<string>(["tokens", .. Columns[6..]]) };
@@ -32,15 +42,6 @@ internal sealed class LayerReportWriter(Surroundings surroundings, (bool IsAsked
         table.Write(surroundings);
         var (machine, limits) = (report.Machine, report.Limits);
         surroundings.Output.WriteLine($"{machine.Processor} ({machine.Vectors}), {Quantity.Counted(machine.Threads, "thread", "threads")}{(machine.Pinned ? ", pinned" : "")}: {Limits(limits)}");
-    }
-
-    private static string Limits(LayerLimits limits)
-    {
-        var parts = new List<string>();
-        if (limits.Fp32Gflops is { } fp32) parts.Add(Quantity.Text($"fp32 {fp32.Median:F0} GFLOPS (best {fp32.Best:F0})"));
-        if (limits.Bf16Gflops is { } bf16) parts.Add(Quantity.Text($"bf16 {bf16.Median:F0} GFLOPS (best {bf16.Best:F0})"));
-        parts.Add(Quantity.Text($"reads {limits.ReadGbs.Median:F1} GB/s (best {limits.ReadGbs.Best:F1})"));
-        return string.Join(", ", parts);
     }
 
     private static string Percent(double share) => Quantity.Text($"{share * 100:0.0} %");

@@ -20,8 +20,8 @@ internal sealed class LayerCase : IDisposable
 
     public LayerCase(MeasuredLayer layer, int tokens, RoutingSuite suite, LayerPass pass, IReadOnlyList<LayerEngine> engines)
     {
-        (_layer, Tokens, Suite, Pass, Engines) = (layer, tokens, suite, pass, engines);
-        _engines = [.. engines.Select(engine => ExpertBackends.Create(layer.Shape.ToOptions(engine.Backend)))];
+        (_layer, Tokens, Suite, Pass, Engines) = (layer, tokens, suite, pass, [.. engines.Where(engine => engine.Passes.Contains(pass) && engine.Types.Contains(layer.Type))]);
+        _engines = [.. Engines.Select(layer.Compute)];
         int routings = tokens <= FewTokens && pass == LayerPass.Forward ? RoutingsOfFewTokens : 1;
         _plans = [.. Enumerable.Range(0, routings).Select(seed => ForcedRouting.Create(layer.Shape, tokens, suite, seed, IsTraining))];
 
@@ -68,13 +68,11 @@ internal sealed class LayerCase : IDisposable
         return time / _plans.Length;
     }
 
-    /// <summary>The largest difference between the outputs of two engines, in parts of the largest output.</summary>
-    public double Difference(int engine, int other)
+    /// <summary>The outputs of an engine for the first routing, as float32; they belong to the caller's dispose scope.</summary>
+    public Tensor Output(int engine)
     {
-        using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var (a, b) = (Output(engine), Output(other));
-        return (a - b).abs().max().item<float>() / b.abs().max().item<float>();
+        return _engines[engine].Compute(_tokens, _plans[0], _layer.Experts).to(float32);
     }
 
     public void Dispose() => _scope.Dispose();
@@ -82,8 +80,6 @@ internal sealed class LayerCase : IDisposable
     private bool IsTraining => Pass == LayerPass.Train;
 
     private double PassFactor => IsTraining ? PassesOfTraining : 1;
-
-    private Tensor Output(int engine) => _engines[engine].Compute(_tokens, _plans[0], _layer.Experts).to(float32);
 
     private void Forward(IExpertCompute engine, RoutingTensors plan)
     {

@@ -59,15 +59,3 @@ internal enum LayerPass
     /// <summary>The outputs and the gradients of tokens, routing weights and parameters.</summary>
     Train,
 }
-
-/// <summary>An implementation of the experts.</summary>
-internal sealed record LayerEngine(string Name, ExpertBackend Backend)
-{
-    /// <summary>All of them; the first is what the others are compared with.</summary>
-    public static IReadOnlyList<LayerEngine> All { get; } =
-    [
-        new("moesharp", ExpertBackend.Fused),
-        new("torch-loop", ExpertBackend.Loop),
-        new("torch-grouped", ExpertBackend.Grouped),
-    ];
-}

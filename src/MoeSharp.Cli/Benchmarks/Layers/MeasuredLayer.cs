@@ -6,6 +6,8 @@ namespace MoeSharp.Cli;
 /// <summary>The parameters of one layer, which all engines share.</summary>
 internal sealed class MeasuredLayer : IDisposable
 {
+    private readonly Dictionary<LayerEngine, IExpertCompute> _engines = [];
+
     public MeasuredLayer(LayerShape shape, ProductType type)
     {
         (Shape, Type) = (shape, type);
@@ -26,5 +28,12 @@ internal sealed class MeasuredLayer : IDisposable
 
     public int ElementSize => Type == ProductType.Bf16 ? 2 : 4;
 
-    public void Dispose() => Experts.Dispose();
+    /// <summary>An engine on these parameters, made when first asked for.</summary>
+    public IExpertCompute Compute(LayerEngine engine) => _engines.TryGetValue(engine, out var known) ? known : _engines[engine] = engine.Create(this);
+
+    public void Dispose()
+    {
+        foreach (var engine in _engines.Values.OfType<IDisposable>()) engine.Dispose();
+        Experts.Dispose();
+    }
 }

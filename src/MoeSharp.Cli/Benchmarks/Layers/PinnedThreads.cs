@@ -9,18 +9,21 @@ namespace MoeSharp.Cli;
 /// </summary>
 internal static class PinnedThreads
 {
-    /// <summary>Whether this thread is on a processor of its own; false where the system does not let it.</summary>
+    /// <summary>Where threads stay, the caller's first; none when they may move.</summary>
+    public static IReadOnlyList<int> Processors { get; private set; } = [];
+
+    /// <summary>Pins, if asked to. Whether this thread is on a processor of its own; false where the system does not let it.</summary>
     public static bool Start(bool pins)
     {
-        var processors = ThreadAffinity.Processors();
         if (pins)
         {
+            Processors = ThreadAffinity.Processors();
             NativeVariable.SetDefault("OMP_PROC_BIND", "true");        // libtorch's threads
             NativeVariable.SetDefault(WorkerPool.AffinityVariable, "1");
         }
 
         LoadLibtorch(WorkerPool.Shared.Threads);
-        return pins && processors.Count > 0 && ThreadAffinity.TryPin(processors[0]);
+        return Processors.Count > 0 && ThreadAffinity.TryPin(Processors[0]);
     }
 
     // apart, so that nothing of libtorch is loaded any sooner
