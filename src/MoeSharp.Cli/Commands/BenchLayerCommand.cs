@@ -22,7 +22,7 @@ internal static class BenchLayerCommand
 
         var command = new ToolCommand("layer", "Time the experts of a layer: MoeSharp's kernels, libtorch's products one by one and grouped.")
         {
-            Note = "Engines run in turn within every round, on the same weights and the same given routing; after them come the limits: multiply-adds in registers, and a plain read of memory. "
+            Note = "Engines run in turn within every round, on the same weights and the same given routing; after each come the limits: multiply-adds in registers, and a plain read of memory. "
                 + "'of peak' and 'of read' are the medians of the rounds' shares of these, × the median of the rounds' times over moesharp's.",
             Examples = ["moesharp bench layer --shape olmoe --tokens 128", "moesharp bench layer --shape tiny --pass forward --dtype fp32,bf16", "moesharp bench layer --json layer.json"],
         };

@@ -84,17 +84,19 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
 
     private LayerRound MeasureRound(LayerCase one, int round)
     {
-        double[] seconds = new double[one.Engines.Count];
+        double[] seconds = new double[one.Engines.Count], bytes = new double[seconds.Length];
+        double?[] flops = new double?[seconds.Length];
         for (int i = 0; i < seconds.Length; i++)
         {
             stop.ThrowIfCancellationRequested();
             int engine = (i + round) % seconds.Length;
             Thread.Sleep(Pause);
             seconds[engine] = MedianOfSlice(one, engine);
+            Thread.Sleep(Pause);
+            (flops[i], bytes[i]) = (limits.Peak(one.Type), limits.Read());
         }
 
-        Thread.Sleep(Pause);
-        return new LayerRound(seconds, limits.Peak(one.Type), limits.Read());
+        return new LayerRound(seconds, flops[0] is null ? null : PairedTimes.MedianOf([.. flops.OfType<double>()]), PairedTimes.MedianOf(bytes));
     }
 
     private static double MedianOfSlice(LayerCase one, int engine)
