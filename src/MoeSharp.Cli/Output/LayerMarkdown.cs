@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace MoeSharp.Cli;
@@ -18,7 +19,7 @@ internal static class LayerMarkdown
         {
             var ours = one.First(result => result.Engine == LayerEngine.All[0].Name);
             Row(text, [
-                ours.Shape, $"{ours.Tokens}", ours.Suite, ours.Dtype, ours.Pass, Quantity.Text($"{ours.MedianMs:G3}"), Share(ours.PeakShare), Share(ours.ReadShare),
+                ours.Shape, $"{ours.Tokens}", ours.Suite, ours.Dtype, ours.Pass, Time(ours.MedianMs), Share(ours.PeakShare), Share(ours.ReadShare),
                 .. others.Select(other => one.FirstOrDefault(result => result.Engine == other) is { } result ? Quantity.Text($"{result.Slowdown:0.00}×") : "")]);
         }
 
@@ -40,6 +41,8 @@ internal static class LayerMarkdown
     }
 
     private static void Row(StringBuilder text, IEnumerable<string> cells) => text.Append($"| {string.Join(" | ", cells)} |\n");
+
+    private static string Time(double milliseconds) => milliseconds.ToString(milliseconds < 10 ? "0.00" : milliseconds < 100 ? "0.0" : "0", CultureInfo.InvariantCulture);
 
     private static string Share(double? share) => share is { } known ? Quantity.Text($"{known * 100:0} %") : "";
 }
