@@ -29,7 +29,7 @@ internal sealed class VersionReport : SynchronousCommandLineAction
             $"commit: {commit ?? "unknown"}",
             $"runtime: {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}",
             $"TorchSharp: {Split(InformationalVersion(typeof(torch).Assembly)).Version}",
-            $"expert backend: loop (libtorch {LibtorchVersion})",
+            $"expert backend: fused (libtorch {LibtorchVersion})",
         ];
     }
 

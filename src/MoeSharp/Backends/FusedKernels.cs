@@ -32,9 +32,9 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
         {
             Tokens = Start(targets.Tokens),
             Weights = Start(targets.Weights),
-            Gate = Start(targets.Gate),
-            Up = Start(targets.Up),
-            Down = Start(targets.Down),
+            Gate = Fresh(targets.Gate),
+            Up = Fresh(targets.Up),
+            Down = Fresh(targets.Down),
             GateBias = Start(targets.GateBias),
             UpBias = Start(targets.UpBias),
             DownBias = Start(targets.DownBias),
@@ -47,6 +47,17 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
 
     private ExpertMatrices Source(FusedInputs inputs) => new(
         _shape, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias));
+
+    // gradients that libtorch maps anew at every step: the first touch of each page is then a large part of writing them
+    private static float* Fresh(Tensor? gradient)
+    {
+        const long AlwaysMapped = 32 << 20;         // what glibc never takes from its heap
+
+        float* start = Start(gradient);
+        long bytes = (gradient?.numel() ?? 0) * sizeof(float);
+        if (bytes > AlwaysMapped) HugePages.AskFor(start, bytes);
+        return start;
+    }
 
     // a view of one element, since a span of bytes ends at 2 GB
     private static float* Start(Tensor? values)
