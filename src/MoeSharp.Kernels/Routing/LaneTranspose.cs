@@ -7,7 +7,7 @@ namespace MoeSharp;
 /// <summary>Sixteen rows to columns of sixteen lanes and back: four columns at a time, and what is left value by value.</summary>
 internal static unsafe class LaneTranspose
 {
-    private const int Lanes = RowMath.Lanes, Step = 4;
+    private const int Lanes = RowMath.Lanes, Half = Lanes / 2, Step = 4;
 
     /// <summary>columns[c, r] = rows[r, c] for sixteen rows of <paramref name="count"/> values.</summary>
     public static void ToColumns(float* rows, int count, float* columns)
@@ -16,6 +16,7 @@ internal static unsafe class LaneTranspose
         for (; c + Step <= count; c += Step)
         {
             if (Avx512F.IsSupported) FourToColumns(rows + c, count, columns + c * Lanes);
+            else if (Avx.IsSupported) for (int r = 0; r < Lanes; r += Half) FourToHalfColumns(rows + r * count + c, count, columns + c * Lanes + r);
             else for (int r = 0; r < Lanes; r += Step) Square(rows + r * count + c, count, columns + c * Lanes + r, Lanes);
         }
 
@@ -32,6 +33,7 @@ internal static unsafe class LaneTranspose
         for (; c + Step <= count; c += Step)
         {
             if (Avx512F.IsSupported) FourToRows(columns + c * Lanes, rows + c, count);
+            else if (Avx.IsSupported) for (int r = 0; r < Lanes; r += Half) HalfOfFourToRows(columns + c * Lanes + r, rows + r * count + c, count);
             else for (int r = 0; r < Lanes; r += Step) Square(columns + c * Lanes + r, Lanes, rows + r * count + c, count);
         }
 
@@ -85,6 +87,47 @@ internal static unsafe class LaneTranspose
             Avx512F.UnpackHigh(ab0, cd0).AsSingle(),
             Avx512F.UnpackLow(ab1, cd1).AsSingle(),
             Avx512F.UnpackHigh(ab1, cd1).AsSingle());
+    }
+
+    // the same for eight rows and half a column
+    private static void FourToHalfColumns(float* rows, int count, float* columns)
+    {
+        var (a, b, c, d) = Turn(BothFourth(rows, count), BothFourth(rows + count, count), BothFourth(rows + 2 * count, count), BothFourth(rows + 3 * count, count));
+        a.Store(columns);
+        b.Store(columns + Lanes);
+        c.Store(columns + 2 * Lanes);
+        d.Store(columns + 3 * Lanes);
+    }
+
+    private static void HalfOfFourToRows(float* columns, float* rows, int count)
+    {
+        var (a, b, c, d) = Turn(Vector256.Load(columns), Vector256.Load(columns + Lanes), Vector256.Load(columns + 2 * Lanes), Vector256.Load(columns + 3 * Lanes));
+        StoreBothFourth(a, rows, count);
+        StoreBothFourth(b, rows + count, count);
+        StoreBothFourth(c, rows + 2 * count, count);
+        StoreBothFourth(d, rows + 3 * count, count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> BothFourth(float* row, int count) => Vector256.Create(Vector128.Load(row), Vector128.Load(row + 4 * count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreBothFourth(Vector256<float> values, float* row, int count)
+    {
+        values.GetLower().Store(row);
+        values.GetUpper().Store(row + 4 * count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<float> A, Vector256<float> B, Vector256<float> C, Vector256<float> D) Turn(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    {
+        var (ab0, ab1) = (Avx.UnpackLow(a, b).AsDouble(), Avx.UnpackHigh(a, b).AsDouble());
+        var (cd0, cd1) = (Avx.UnpackLow(c, d).AsDouble(), Avx.UnpackHigh(c, d).AsDouble());
+        return (
+            Avx.UnpackLow(ab0, cd0).AsSingle(),
+            Avx.UnpackHigh(ab0, cd0).AsSingle(),
+            Avx.UnpackLow(ab1, cd1).AsSingle(),
+            Avx.UnpackHigh(ab1, cd1).AsSingle());
     }
 
     private static void Square(float* from, int fromStride, float* to, int toStride)
