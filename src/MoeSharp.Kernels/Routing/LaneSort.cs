@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
@@ -17,11 +18,22 @@ internal static unsafe class LaneSort
     {
         for (int stage = 0; stage < Partners.Length; stage++)
         {
-            var other = Vector512.ShuffleNative(lanes, Partners[stage]);
+            var other = Partner(lanes, Partners[stage]);
             lanes = Vector512.ConditionalSelect(TakesLarger[stage], Vector512.Max(lanes, other), Vector512.Min(lanes, other));
         }
 
         return lanes;
+    }
+
+    // partners are as far apart in both halves, or in each other's
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Partner(Vector512<int> lanes, Vector512<int> partners)
+    {
+        if (Vector512.IsHardwareAccelerated) return Vector512.ShuffleNative(lanes, partners);
+        if (partners.ToScalar() == RowMath.Lanes / 2) return Vector512.Create(lanes.GetUpper(), lanes.GetLower());
+
+        var within = partners.GetLower();
+        return Vector512.Create(Vector256.ShuffleNative(lanes.GetLower(), within), Vector256.ShuffleNative(lanes.GetUpper(), within));
     }
 
     /// <summary>How many lanes come before each one when the largest is first, and of equal ones the earlier lane.</summary>

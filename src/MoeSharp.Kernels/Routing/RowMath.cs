@@ -12,6 +12,9 @@ internal static unsafe class RowMath
     /// <summary>Values per vector.</summary>
     public const int Lanes = 16;
 
+    /// <summary>The number of each lane. (That of <see cref="Vector512{T}"/> is filled lane by lane at every use without 512-bit registers.)</summary>
+    public static Vector512<int> Indices => Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+
     /// <summary>The length of a row of <paramref name="count"/> values with its padding.</summary>
     public static int Padded(int count) => (count + Lanes - 1) & -Lanes;
 
@@ -256,7 +259,7 @@ internal static unsafe class RowMath
 
     /// <summary>All bits set in the first <paramref name="count"/> lanes, none in the others.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LanesBelow(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+    public static Vector512<float> LanesBelow(int count) => Vector512.LessThan(Indices, Vector512.Create(count)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Max(Vector512<float> value)

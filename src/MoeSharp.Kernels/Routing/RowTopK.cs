@@ -61,7 +61,7 @@ internal static unsafe class RowTopK
     public static void Select(int* keys, int padded, int k, int* selected, int threshold)
     {
         var bound = Vector512.Create(threshold);
-        bool isDone = padded <= LongestOfOneVector && SelectOfOneVector(keys, padded, k, selected, bound);
+        bool isDone = Vector512.IsHardwareAccelerated && padded <= LongestOfOneVector && SelectOfOneVector(keys, padded, k, selected, bound);
         if (!isDone && !SelectOfTwoVectors(keys, padded, k, selected, bound)) SelectByPasses(keys, padded, k, selected);
     }
 
@@ -76,7 +76,7 @@ internal static unsafe class RowTopK
     /// <summary>When the candidates fit a vector, they never leave the registers.</summary>
     private static bool SelectOfOneVector(int* keys, int padded, int k, int* selected, Vector512<int> threshold)
     {
-        Vector512<int> candidates = default, places = default, current = Vector512<int>.Indices;
+        Vector512<int> candidates = default, places = default, current = RowMath.Indices;
         int count = 0;
         for (int i = 0; i < padded; i += RowMath.Lanes)
         {
@@ -104,8 +104,9 @@ internal static unsafe class RowTopK
     private static bool SelectOfTwoVectors(int* keys, int padded, int k, int* selected, Vector512<int> threshold)
     {
         // a vector more than is read: whole vectors are written
-        int* candidates = stackalloc int[MostCandidates + RowMath.Lanes], places = stackalloc int[MostCandidates + RowMath.Lanes], ranked = stackalloc int[MostCandidates];
-        var current = Vector512<int>.Indices;
+        int* candidates = stackalloc int[MostCandidates + RowMath.Lanes], places = stackalloc int[MostCandidates + RowMath.Lanes];
+        int* ranks = stackalloc int[MostCandidates], ranked = stackalloc int[MostCandidates];
+        var current = RowMath.Indices;
         int count = 0;
         for (int i = 0; i < padded; i += RowMath.Lanes)
         {
@@ -118,33 +119,35 @@ internal static unsafe class RowTopK
             current += Vector512.Create(RowMath.Lanes);
         }
 
-        new Span<int>(candidates + count, MostCandidates - count).Fill(Taken);
-        var (first, second) = (Vector512.Load(candidates), Vector512.Load(candidates + RowMath.Lanes));
-        for (int i = 0; i < count; i++)
-        {
-            int rank = Better(first, candidates[i]) + Better(second, candidates[i]) + Earlier(first, candidates[i], i) + (i < RowMath.Lanes ? 0 : Earlier(second, candidates[i], i - RowMath.Lanes));
-            ranked[rank] = places[i];
-        }
-
+        Rank(candidates, count, ranks);
+        for (int i = 0; i < count; i++) ranked[ranks[i]] = places[i];
         for (int i = 0; i < k; i++) selected[i] = ranked[i];
         return true;
     }
 
-    /// <summary>How many lanes are above a key.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Better(Vector512<int> keys, int key) => BitOperations.PopCount(Vector512.GreaterThan(keys, Vector512.Create(key)).ExtractMostSignificantBits());
+    /// <summary>How many candidates come before each one: the larger ones, and of equal ones the earlier.</summary>
+    private static void Rank(int* candidates, int count, int* ranks)
+    {
+        for (int first = 0; first < count; first += RowMath.Lanes)
+        {
+            var (own, places, rank) = (Vector512.Load(candidates + first), RowMath.Indices + Vector512.Create(first), Vector512<int>.Zero);
+            for (int i = 0; i < count; i++)
+            {
+                // of an earlier candidate, an equal key counts too: it is above the key less one
+                var isLater = Vector512.GreaterThan(places, Vector512.Create(i));
+                rank -= Vector512.GreaterThan(Vector512.Create(candidates[i]), own + isLater);
+            }
 
-    /// <summary>How many of the first lanes equal a key.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Earlier(Vector512<int> keys, int key, int lanes) =>
-        BitOperations.PopCount(Vector512.Equals(keys, Vector512.Create(key)).ExtractMostSignificantBits() & ((1UL << Math.Min(lanes, RowMath.Lanes)) - 1));
+            rank.Store(ranks + first);
+        }
+    }
 
     private static void SelectByPasses(int* keys, int padded, int k, int* selected)
     {
         for (int pass = 0; pass < k; pass++)
         {
             var best = Vector512.Load(keys);
-            var (index, current) = (Vector512<int>.Indices, Vector512<int>.Indices);
+            var (index, current) = (RowMath.Indices, RowMath.Indices);
             for (int i = RowMath.Lanes; i < padded; i += RowMath.Lanes)
             {
                 current += Vector512.Create(RowMath.Lanes);
@@ -168,7 +171,7 @@ internal static unsafe class RowTopK
             var isBest = Vector512.Equals(values, Vector512.Create(Max(values)));
             int found = BitOperations.TrailingZeroCount(isBest.ExtractMostSignificantBits());
             selected[pass] = found;
-            values = Vector512.ConditionalSelect(Vector512.Equals(Vector512<int>.Indices, Vector512.Create(found)), Vector512.Create(Taken), values);
+            values = Vector512.ConditionalSelect(Vector512.Equals(RowMath.Indices, Vector512.Create(found)), Vector512.Create(Taken), values);
         }
 
         values.Store(keys);

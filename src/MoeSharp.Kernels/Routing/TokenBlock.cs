@@ -183,7 +183,7 @@ internal sealed unsafe class TokenBlock
     }
 
     /// <summary>In each lane, the value of that lane in the column that the lane names.</summary>
-    private static Vector512<float> Gather(float* columns, Vector512<int> index) => Lookup(columns, index * RowMath.Lanes + Vector512<int>.Indices);
+    private static Vector512<float> Gather(float* columns, Vector512<int> index) => Lookup(columns, index * RowMath.Lanes + RowMath.Indices);
 
     private static Vector512<float> Lookup(float* values, Vector512<int> index)
     {
