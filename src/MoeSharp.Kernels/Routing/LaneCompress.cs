@@ -11,13 +11,29 @@ internal static unsafe class LaneCompress
     // for each choice of eight lanes, these lanes in order, a byte each
     private static readonly ulong[] Orders = [.. Enumerable.Range(0, 256).Select(Order)];
 
-    /// <summary>Stores the lanes that <paramref name="chosen"/> has set, in order. May write sixteen values; those after the chosen ones mean nothing.</summary>
+    /// <summary>
+    /// Stores the lanes of both vectors that <paramref name="chosen"/> has set, in order, and returns how many. May write sixteen values each;
+    /// those after the chosen ones mean nothing.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(Vector512<int> values, Vector512<int> chosen, int* to)
+    public static int Store(Vector512<int> values, Vector512<int> others, Vector512<int> chosen, int* to, int* toOthers)
     {
-        if (Avx512F.IsSupported) Avx512F.Compress(Vector512<int>.Zero, chosen, values).Store(to);
-        else if (Avx2.IsSupported) StoreHalves(values, chosen, to);
-        else StoreEach(values, chosen.ExtractMostSignificantBits(), to);
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.Compress(Vector512<int>.Zero, chosen, values).Store(to);
+            Avx512F.Compress(Vector512<int>.Zero, chosen, others).Store(toOthers);
+            return BitOperations.PopCount(chosen.ExtractMostSignificantBits());
+        }
+
+        if (Avx2.IsSupported)
+        {
+            int lower = StoreHalf(values.GetLower(), others.GetLower(), chosen.GetLower(), to, toOthers);
+            return lower + StoreHalf(values.GetUpper(), others.GetUpper(), chosen.GetUpper(), to + lower, toOthers + lower);
+        }
+
+        StoreEach(values, chosen.ExtractMostSignificantBits(), to);
+        StoreEach(others, chosen.ExtractMostSignificantBits(), toOthers);
+        return BitOperations.PopCount(chosen.ExtractMostSignificantBits());
     }
 
     /// <summary>The lanes of <paramref name="first"/> up to <paramref name="count"/>, then the chosen ones of <paramref name="values"/>, in order; what follows means nothing.</summary>
@@ -39,16 +55,14 @@ internal static unsafe class LaneCompress
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreHalves(Vector512<int> values, Vector512<int> chosen, int* to)
+    private static int StoreHalf(Vector256<int> values, Vector256<int> others, Vector256<int> chosen, int* to, int* toOthers)
     {
-        uint lower = chosen.GetLower().ExtractMostSignificantBits(), upper = chosen.GetUpper().ExtractMostSignificantBits();
-        Together(values.GetLower(), lower).Store(to);
-        Together(values.GetUpper(), upper).Store(to + BitOperations.PopCount(lower));
+        uint lanes = chosen.ExtractMostSignificantBits();
+        var order = Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(Orders[lanes]).AsByte());
+        Avx2.PermuteVar8x32(values, order).Store(to);
+        Avx2.PermuteVar8x32(others, order).Store(toOthers);
+        return BitOperations.PopCount(lanes);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Together(Vector256<int> values, uint chosen) =>
-        Avx2.PermuteVar8x32(values, Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(Orders[chosen]).AsByte()));
 
     private static ulong Order(int chosen)
     {

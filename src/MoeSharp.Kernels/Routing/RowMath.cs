@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
@@ -7,13 +8,21 @@ namespace MoeSharp;
 /// Arithmetic on one row of expert values. A row is padded to whole vectors, so that no loop has a tail and a row has the same bits
 /// wherever it stands. Without 512-bit registers the runtime takes halves or quarters of a vector.
 /// </summary>
+/// <remarks>
+/// Each half of a vector then costs a method to inline, of which a caller may have only so many. Loops with <see cref="Exp"/> are never
+/// inlined themselves, lest they use up what the caller has and multiply value by value.
+/// </remarks>
 internal static unsafe class RowMath
 {
     /// <summary>Values per vector.</summary>
     public const int Lanes = 16;
 
     /// <summary>The number of each lane. (That of <see cref="Vector512{T}"/> is filled lane by lane at every use without 512-bit registers.)</summary>
-    public static Vector512<int> Indices => Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    public static Vector512<int> Indices
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
 
     /// <summary>The length of a row of <paramref name="count"/> values with its padding.</summary>
     public static int Padded(int count) => (count + Lanes - 1) & -Lanes;
@@ -45,15 +54,21 @@ internal static unsafe class RowMath
     /// exp(row - max) into <paramref name="exponentials"/>, and their sum. Equal values give 1 even when they are infinite, so that a
     /// softmax of infinities is their limit: even over +inf, or over all when everything is -inf.
     /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static float ExpSum(float* row, float* exponentials, int count, float max)
     {
         var (top, sum) = (Vector512.Create(max), Vector512<float>.Zero);
-        int padded = Padded(count);
-        for (int i = 0; i < padded; i += Lanes)
+        int i = 0;
+        for (; i + Lanes <= count; i += Lanes)
         {
-            var value = Vector512.Load(row + i);
-            var exponential = ExpBelow(value, top);
-            if (i + Lanes > count) exponential &= LanesBelow(count - i);
+            var exponential = ExpBelow(Vector512.Load(row + i), top);
+            exponential.Store(exponentials + i);
+            sum += exponential;
+        }
+
+        if (i < count)
+        {
+            var exponential = ExpBelow(Vector512.Load(row + i), top) & LanesBelow(count - i);
             exponential.Store(exponentials + i);
             sum += exponential;
         }
@@ -83,14 +98,14 @@ internal static unsafe class RowMath
         p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
 
         var power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
-        var result = Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512.Create(Highest)), Vector512.Create(float.PositiveInfinity), p * power);
-        return Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Lowest)), Vector512<float>.Zero, result);
+        var result = Select(Vector512.GreaterThan(x, Vector512.Create(Highest)), Vector512.Create(float.PositiveInfinity), p * power);
+        return Select(Vector512.LessThan(x, Vector512.Create(Lowest)), Vector512<float>.Zero, result);
     }
 
     /// <summary>exp(value - max), and 1 where both are equal.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
-        Exp(Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
+        Exp(Select(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
 
     /// <summary>The sum of the lanes, halves first: the order is part of what <see cref="TokenBlock"/> repeats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -120,6 +135,7 @@ internal static unsafe class RowMath
     }
 
     /// <summary>1 / (1 + e^-z).</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Sigmoid(float* row, float* scores, int padded)
     {
         for (int i = 0; i < padded; i += Lanes) Sigmoid(Vector512.Load(row + i)).Store(scores + i);
@@ -129,6 +145,7 @@ internal static unsafe class RowMath
     public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Exp(-z));
 
     /// <summary>sqrt(log(1 + e^z)) of every value.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void SqrtSoftplus(float* row, float* scores, int padded)
     {
         for (int i = 0; i < padded; i += Lanes) SqrtSoftplus(Vector512.Load(row + i)).Store(scores + i);
@@ -235,6 +252,7 @@ internal static unsafe class RowMath
     }
 
     /// <summary>Adds ds · sigmoid(z) / (2 s); nothing where the score underflowed to zero.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void AddSqrtSoftplusBackward(float* row, float* scores, float* ds, float* gradient, int padded)
     {
         for (int i = 0; i < padded; i += Lanes)
@@ -255,6 +273,18 @@ internal static unsafe class RowMath
         Vector512<float> result = default;
         new ReadOnlySpan<float>(values, count).CopyTo(new Span<float>(&result, Lanes));
         return result;
+    }
+
+    /// <summary>Where <paramref name="condition"/> has all bits set, a lane of <paramref name="value"/>; where it has none, of <paramref name="other"/>.</summary>
+    /// <remarks>One instruction of either width; what the runtime has instead for half a vector, not knowing where the condition comes from, is five.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Select(Vector512<float> condition, Vector512<float> value, Vector512<float> other)
+    {
+        if (Vector512.IsHardwareAccelerated || !Avx.IsSupported) return Vector512.ConditionalSelect(condition, value, other);
+
+        return Vector512.Create(
+            Avx.BlendVariable(other.GetLower(), value.GetLower(), condition.GetLower()),
+            Avx.BlendVariable(other.GetUpper(), value.GetUpper(), condition.GetUpper()));
     }
 
     /// <summary>All bits set in the first <paramref name="count"/> lanes, none in the others.</summary>

@@ -106,23 +106,29 @@ internal static unsafe class RowTopK
         // a vector more than is read: whole vectors are written
         int* candidates = stackalloc int[MostCandidates + RowMath.Lanes], places = stackalloc int[MostCandidates + RowMath.Lanes];
         int* ranks = stackalloc int[MostCandidates], ranked = stackalloc int[MostCandidates];
-        var current = RowMath.Indices;
-        int count = 0;
-        for (int i = 0; i < padded; i += RowMath.Lanes)
-        {
-            var block = Vector512.Load(keys + i);
-            var reached = Vector512.GreaterThanOrEqual(block, threshold);
-            LaneCompress.Store(block, reached, candidates + count);
-            LaneCompress.Store(current, reached, places + count);
-            count += BitOperations.PopCount(reached.ExtractMostSignificantBits());
-            if (count > MostCandidates) return false;
-            current += Vector512.Create(RowMath.Lanes);
-        }
+        int count = Gather(keys, padded, threshold, candidates, places);
+        if (count > MostCandidates) return false;
 
         Rank(candidates, count, ranks);
         for (int i = 0; i < count; i++) ranked[ranks[i]] = places[i];
         for (int i = 0; i < k; i++) selected[i] = ranked[i];
         return true;
+    }
+
+    /// <summary>The keys that reach the threshold, in order, and their places; stops once there are too many.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]      // compiled anew once it was called often, which its caller with memory on the stack is not
+    private static int Gather(int* keys, int padded, Vector512<int> threshold, int* candidates, int* places)
+    {
+        var current = RowMath.Indices;
+        int count = 0;
+        for (int i = 0; i < padded && count <= MostCandidates; i += RowMath.Lanes)
+        {
+            var block = Vector512.Load(keys + i);
+            count += LaneCompress.Store(block, current, Vector512.GreaterThanOrEqual(block, threshold), candidates + count, places + count);
+            current += Vector512.Create(RowMath.Lanes);
+        }
+
+        return count;
     }
 
     /// <summary>How many candidates come before each one: the larger ones, and of equal ones the earlier.</summary>

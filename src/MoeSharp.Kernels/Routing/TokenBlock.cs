@@ -99,6 +99,7 @@ internal sealed unsafe class TokenBlock
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]      // see RowMath
     private void Softmax(int count, Vector512<float> max)
     {
         Vector512<float>* scores = _scores, sums = _sums;
