@@ -83,10 +83,21 @@ internal static unsafe class RowMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
-        const float Lowest = -87.3f, Highest = 88.3f;
-        var bounded = Vector512.MinNative(x, Vector512.Create(Highest));
-        var n = Vector512.Floor(Vector512.FusedMultiplyAdd(bounded, Vector512.Create(1.44269504f), Vector512.Create(0.5f)));
-        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), bounded);
+        var highest = Vector512.Create(88.3f);
+        return Select(Vector512.GreaterThan(x, highest), Vector512.Create(float.PositiveInfinity), ExpOfBounded(Vector512.MinNative(x, highest)));
+    }
+
+    /// <summary>exp(value - max), and 1 where both are equal.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
+        ExpOfBounded(Select(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
+
+    // of what does not overflow
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> ExpOfBounded(Vector512<float> x)
+    {
+        var n = Vector512.Floor(Vector512.FusedMultiplyAdd(x, Vector512.Create(1.44269504f), Vector512.Create(0.5f)));
+        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), x);
         r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
 
         var p = Vector512.Create(1.9875691500e-4f);
@@ -98,14 +109,8 @@ internal static unsafe class RowMath
         p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
 
         var power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
-        var result = Select(Vector512.GreaterThan(x, Vector512.Create(Highest)), Vector512.Create(float.PositiveInfinity), p * power);
-        return Select(Vector512.LessThan(x, Vector512.Create(Lowest)), Vector512<float>.Zero, result);
+        return Select(Vector512.LessThan(x, Vector512.Create(-87.3f)), Vector512<float>.Zero, p * power);
     }
-
-    /// <summary>exp(value - max), and 1 where both are equal.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
-        Exp(Select(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
 
     /// <summary>The sum of the lanes, halves first: the order is part of what <see cref="TokenBlock"/> repeats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
