@@ -8,7 +8,7 @@ namespace MoeSharp;
 /// Weight gradients are sums over an expert's rows in their order, and a token's gradient is one over its slots: the bits do not depend on
 /// the number of threads.
 /// </remarks>
-internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : ISharedWork
+internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
 {
     private const int Gather = 0, Hidden = 1, Input = 2, UpWeights = 3, DownWeights = 4, Combine = 5;
     private const int Columns = TileKernel.Columns, RowsPerGather = 32, TokensPerCombine = 16, PanelsPerTask = 8;
@@ -16,7 +16,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     // rows of weight gradients, in 32s, that take all columns of a task before the next: what they read of 128 tokens is 48 KB, and stays in the second cache
     private const int TurnsTogether = 3;
 
-    private readonly ExpertShape _shape = source.Shape;
+    private readonly ExpertShape _shape = InFloat32(source.Shape, kernel, outer);
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
     private readonly bool _weightsInput = applyTo == WeightTarget.Input;
@@ -56,24 +56,27 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _scratch = memory.Scratch(pool.Threads, PanelPacker.Bytes(Math.Max(_shape.Hidden, _shape.UpPanels * Columns), _shape.Type));
         if (to.Weights is not null) new Span<float>(to.Weights, plan.Experts.Length).Clear();
         ListTasks();
-        pool.Run(this, wakes: true);
+        _tasks.Run(pool, this, wakes: true);
     }
 
-    void ISharedWork.Execute(int worker)
+    void IPassSteps.Do(in PassTask task, int worker)
     {
-        while (_tasks.TryTake(out var task))
+        switch (task.Kind)
         {
-            switch (task.Kind)
-            {
-                case Gather: GatherRows(task); break;
-                case Hidden: RunHidden(task, worker); break;
-                case Input: RunInput(task, worker); break;
-                case UpWeights: RunUpWeights(task, worker); break;
-                case DownWeights: RunDownWeights(task, worker); break;
-                case Combine: CombineTokens(task); break;
-            }
+            case Gather: GatherRows(task); break;
+            case Hidden: RunHidden(task, worker); break;
+            case Input: RunInput(task, worker); break;
+            case UpWeights: RunUpWeights(task, worker); break;
+            case DownWeights: RunDownWeights(task, worker); break;
+            case Combine: CombineTokens(task); break;
         }
     }
+
+    // the rows in between are read as float32
+    private static ExpertShape InFloat32(ExpertShape shape, TileKernel kernel, OuterKernel outer) =>
+        (shape.Type, kernel.Type, outer.Type) == (TileType.Float32, TileType.Float32, TileType.Float32)
+            ? shape
+            : throw new NotSupportedException($"The backward pass computes float32 only; the experts are {shape.Type}, with {kernel.Name} and {outer.Name}.");
 
     // what needs an expert's hidden gradients comes after the next expert's are on their way: no thread waits
     private void ListTasks()
@@ -127,7 +130,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
 
     private void RunHidden(in PassTask task, int worker)
     {
-        _tasks.WaitFor(GatherCounter(task.Expert));
+        if (!_tasks.WaitFor(GatherCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         byte* panel = _scratch.Panel(worker);
         for (int number = task.First; number < task.End; number++)
@@ -143,7 +146,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
 
     private void RunInput(in PassTask task, int worker)
     {
-        _tasks.WaitFor(HiddenCounter(task.Expert));
+        if (!_tasks.WaitFor(HiddenCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         float* panel = (float*)_scratch.Panel(worker);
         for (int number = task.First; number < task.End; number++)
@@ -174,7 +177,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     private void RunUpWeights(in PassTask task, int worker)
     {
         var (first, count) = _rows.Of(task.Expert);
-        if (count > 0) _tasks.WaitFor(HiddenCounter(task.Expert));
+        if (count > 0 && !_tasks.WaitFor(HiddenCounter(task.Expert))) return;
         float* gradients = _dKept + (long)first * _shape.KeptStride;
         nint matrix = (nint)task.Expert * _shape.Intermediate * _shape.Hidden;
         if (task.First == 0 && _to.GateBias is not null) SumUpBias(task.Expert, gradients, count);
@@ -205,7 +208,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     private void RunDownWeights(in PassTask task, int worker)
     {
         var (first, count) = _rows.Of(task.Expert);
-        if (count > 0) _tasks.WaitFor(HiddenCounter(task.Expert));
+        if (count > 0 && !_tasks.WaitFor(HiddenCounter(task.Expert))) return;
         if (task.First == 0 && _to.DownBias is not null) SumDownBias(task.Expert, first, count);
         if (_to.Down is not null)
         {
@@ -276,8 +279,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             {
                 if (rows[slot] < 0) continue;
 
-                _tasks.WaitFor(HiddenCounter(plan.Experts[first + slot]));
-                if (NeedsInputs) _tasks.WaitFor(InputCounter(plan.Experts[first + slot]));
+                if (!_tasks.WaitFor(HiddenCounter(plan.Experts[first + slot]))) return;
+                if (NeedsInputs && !_tasks.WaitFor(InputCounter(plan.Experts[first + slot]))) return;
                 if (_to.Weights is not null) _to.Weights[first + slot] = WeightGradient(token, rows[slot], plan.Experts[first + slot]);
             }
 

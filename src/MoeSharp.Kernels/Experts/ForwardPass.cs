@@ -8,7 +8,7 @@ namespace MoeSharp;
 /// Every output element is one chain of multiply-adds per product and one ordered sum over the token's slots: the bits do not depend on
 /// the number of threads, nor on which tokens share a call.
 /// </remarks>
-internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo) : ISharedWork
+internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
 {
     private const int Gather = 0, Up = 1, Down = 2, Combine = 3;
     private const int RowsPerGather = 32, TokensPerCombine = 16;
@@ -41,20 +41,17 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
         _scratch = memory.Scratch(pool.Threads, source.IsPacked ? 0 : nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
         ListTasks(pool.Threads);
-        pool.Run(this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate > WorkWorthWaking);
+        _tasks.Run(pool, this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate > WorkWorthWaking);
     }
 
-    void ISharedWork.Execute(int worker)
+    void IPassSteps.Do(in PassTask task, int worker)
     {
-        while (_tasks.TryTake(out var task))
+        switch (task.Kind)
         {
-            switch (task.Kind)
-            {
-                case Gather: GatherRows(task); break;
-                case Up: RunUp(task, worker); break;
-                case Down: RunDown(task, worker); break;
-                case Combine: CombineTokens(task, worker); break;
-            }
+            case Gather: GatherRows(task); break;
+            case Up: RunUp(task, worker); break;
+            case Down: RunDown(task, worker); break;
+            case Combine: CombineTokens(task, worker); break;
         }
     }
 
@@ -111,7 +108,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private void RunUp(in PassTask task, int worker)
     {
-        _tasks.WaitFor(GatherCounter(task.Expert));
+        if (!_tasks.WaitFor(GatherCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
@@ -126,7 +123,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private void RunDown(in PassTask task, int worker)
     {
-        _tasks.WaitFor(UpCounter(task.Expert));
+        if (!_tasks.WaitFor(UpCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
@@ -151,7 +148,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             var rows = _rows.Rows.Slice(token * plan.Width, plan.Width);
             for (int slot = 0; slot < experts.Length; slot++)
             {
-                if (rows[slot] >= 0) _tasks.WaitFor(DownCounter(experts[slot]));
+                if (rows[slot] >= 0 && !_tasks.WaitFor(DownCounter(experts[slot]))) return;
             }
 
             RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden);

@@ -7,22 +7,31 @@ namespace MoeSharp;
 /// <param name="End">The one after the last.</param>
 internal readonly record struct PassTask(int Kind, int Expert, int First, int End);
 
+/// <summary>What the tasks of a pass do.</summary>
+internal interface IPassSteps
+{
+    /// <summary>Does a task, on thread <paramref name="worker"/> of the pool.</summary>
+    void Do(in PassTask task, int worker);
+}
+
 /// <summary>
 /// The tasks of a pass in one list, taken in order. A task may wait for others that stand before it: those were taken before, so that no
 /// two can wait for each other. There are no barriers.
 /// </summary>
-internal sealed class PassTasks
+internal sealed class PassTasks : ISharedWork
 {
     private const int CountersPerLine = 16;     // counters that threads wait on do not share cache lines
 
     private PassTask[] _tasks = new PassTask[64];
     private int[] _done = [], _needed = [];
     private int _count, _next;
+    private IPassSteps? _steps;
+    private volatile bool _isAbandoned;
 
     /// <summary>Starts a list with <paramref name="counters"/> counters of tasks done.</summary>
     public void Clear(int counters)
     {
-        (_count, _next) = (0, 0);
+        (_count, _next, _isAbandoned) = (0, 0, false);
         if (_needed.Length < counters) (_needed, _done) = (new int[counters], new int[counters * CountersPerLine]);
         Array.Clear(_needed, 0, counters);
         Array.Clear(_done, 0, counters * CountersPerLine);
@@ -39,23 +48,52 @@ internal sealed class PassTasks
         }
     }
 
-    /// <summary>The next task that nobody has taken.</summary>
-    public bool TryTake(out PassTask task)
+    /// <summary>Does all tasks.</summary>
+    /// <param name="pool">The threads.</param>
+    /// <param name="steps">What the tasks do.</param>
+    /// <param name="wakes">Whether sleeping threads are woken.</param>
+    /// <exception cref="Exception">The first error of a task, after all threads have left; what else was to do is abandoned.</exception>
+    public void Run(WorkerPool pool, IPassSteps steps, bool wakes)
     {
-        int index = Interlocked.Increment(ref _next) - 1;
-        bool isTask = index < _count;
-        task = isTask ? _tasks[index] : default;
-        return isTask;
+        _steps = steps;
+        pool.Run(this, wakes);
     }
 
     /// <summary>Counts a task as done.</summary>
     public void Done(int counter) => Interlocked.Increment(ref _done[counter * CountersPerLine]);
 
-    /// <summary>Waits until all tasks of a counter are done.</summary>
-    public void WaitFor(int counter)
+    /// <summary>Waits until all tasks of a counter are done. False when they never will be, since a task failed: leave then.</summary>
+    public bool WaitFor(int counter)
     {
         ref int done = ref _done[counter * CountersPerLine];
         var pause = new SpinPause();
-        while (Volatile.Read(ref done) < _needed[counter]) pause.Once();
+        while (Volatile.Read(ref done) < _needed[counter])
+        {
+            if (_isAbandoned) return false;
+            pause.Once();
+        }
+
+        return true;
+    }
+
+    void ISharedWork.Execute(int worker)
+    {
+        try
+        {
+            while (!_isAbandoned && TryTake(out var task)) _steps!.Do(task, worker);        // Run set them
+        }
+        catch
+        {
+            _isAbandoned = true;
+            throw;
+        }
+    }
+
+    private bool TryTake(out PassTask task)
+    {
+        int index = Interlocked.Increment(ref _next) - 1;
+        bool isTask = index < _count;
+        task = isTask ? _tasks[index] : default;
+        return isTask;
     }
 }
