@@ -15,15 +15,19 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
         : base(shape)
     {
         Count = count;
-        _weights = new AlignedMemory(checked(count * shape.PackedBytes), $"the packed weights of {count} experts of {shape.Hidden} by {shape.Intermediate}");
+        var bytes = (long)Int128.Min((Int128)count * shape.PackedBytes, long.MaxValue);       // more than there can be is refused as that is
+        _weights = new AlignedMemory(bytes, $"the packed weights of {count} experts of {shape.Hidden} by {shape.Intermediate}");
         if (!hasBias) return;
 
-        _biases = new AlignedMemory(checked((long)count * BiasValues * sizeof(float)), $"the biases of {count} experts");
+        _biases = new AlignedMemory((long)count * BiasValues * sizeof(float), $"the biases of {count} experts");
         _biases.Clear();
     }
 
     /// <summary>The number of experts.</summary>
     public int Count { get; }
+
+    /// <summary>The bytes of all panels and biases.</summary>
+    public long Bytes => _weights.Length + (_biases?.Length ?? 0);
 
     /// <inheritdoc/>
     public override bool IsPacked => true;
@@ -55,7 +59,9 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     public override float* DownBias(int expert, int panel) => UpBias(expert, Shape.UpPanels + panel);
 
     /// <summary>Packs one expert from matrices whose rows are outputs: gate and up [H, D], down [D, H].</summary>
-    public void Pack(int expert, float* gate, float* up, float* down)
+    /// <typeparam name="T">float, or ushort for the bits of bfloat16.</typeparam>
+    public void Pack<T>(int expert, T* gate, T* up, T* down)
+        where T : unmanaged
     {
         for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, Up(expert, panel));
         for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, Down(expert, panel));
@@ -74,7 +80,8 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     }
 
     /// <summary>Packs one panel of gate and up.</summary>
-    public static void PackUp(ExpertShape shape, float* gate, float* up, int panel, byte* to)
+    public static void PackUp<T>(ExpertShape shape, T* gate, T* up, int panel, byte* to)
+        where T : unmanaged
     {
         int first = panel * 16, rows = Math.Min(16, shape.Intermediate - first);
         PanelPacker.Transposed(gate + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to);
@@ -82,7 +89,8 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     }
 
     /// <summary>Packs one panel of down.</summary>
-    public static void PackDown(ExpertShape shape, float* down, int panel, byte* to)
+    public static void PackDown<T>(ExpertShape shape, T* down, int panel, byte* to)
+        where T : unmanaged
     {
         for (int half = 0; half < 2; half++)
         {

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
-/// <summary>float32 to bfloat16, its upper half: rounded to nearest, ties to even; a NaN stays one.</summary>
+/// <summary>float32 to bfloat16, its upper half: rounded to nearest, ties to even; a NaN stays one. And back, which changes no value.</summary>
 internal static unsafe class BFloat16Values
 {
     /// <summary>Rounds every value.</summary>
@@ -31,5 +31,24 @@ internal static unsafe class BFloat16Values
     {
         uint bits = BitConverter.SingleToUInt32Bits(value);
         return float.IsNaN(value) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+
+    /// <summary>The float32 of every value.</summary>
+    public static void Widen(ReadOnlySpan<ushort> source, Span<float> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, source.Length);
+        fixed (ushort* from = source)
+        fixed (float* to = destination)
+        {
+            int i = 0;
+            for (; i + Vector128<ushort>.Count <= source.Length; i += Vector128<ushort>.Count)
+            {
+                var (low, high) = Vector128.Widen(Vector128.Load(from + i));
+                (low << 16).AsSingle().Store(to + i);
+                (high << 16).AsSingle().Store(to + i + Vector128<float>.Count);
+            }
+
+            for (; i < source.Length; i++) to[i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
+        }
     }
 }

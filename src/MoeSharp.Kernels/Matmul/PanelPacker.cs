@@ -21,23 +21,27 @@ internal static unsafe class PanelPacker
     /// <summary>
     /// Packs rows of a matrix as the columns of a half panel: what a product with the transposed matrix, x · Wᵀ, reads.
     /// </summary>
-    /// <param name="source">The first of the rows, float32.</param>
+    /// <typeparam name="T">float, or ushort for the bits of bfloat16.</typeparam>
+    /// <param name="source">The first of the rows.</param>
     /// <param name="stride">Values from a row to the next.</param>
     /// <param name="rows">How many of the 16 columns there are, 0 to 16; the others become zeros.</param>
     /// <param name="depth">Values per row.</param>
     /// <param name="type">The type of the panel.</param>
     /// <param name="half">The first lane of the half panel.</param>
-    public static void Transposed(float* source, nint stride, int rows, int depth, TileType type, float* half)
+    public static void Transposed<T>(T* source, nint stride, int rows, int depth, TileType type, float* half)
+        where T : unmanaged
     {
-        int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type), whole = type == TileType.Float32 && rows == Square ? depth / Square * Square : 0;
-        for (int k = 0; k < whole; k += Square) Transpose(source + k, stride, half + (nint)k * TileKernel.Columns);
+        int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type);
+        bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
+        int whole = areLanes && rows == Square ? depth / perLane / Square * Square : 0;
+        for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns);
 
         float* block = stackalloc float[Square * Square];
         for (int k = whole; k < lanes; k += Square)
         {
             new Span<float>(block, Square * Square).Clear();
             int count = Math.Min(Square * perLane, depth - k * perLane);
-            for (int row = 0; row < rows; row++) Copy(source + row * stride + k * perLane, count, type, block + row * Square);
+            for (int row = 0; row < rows; row++) Convert(source + row * stride + k * perLane, count, type, block + row * Square);
             Transpose(block, Square, half + (nint)k * TileKernel.Columns, Math.Min(Square, lanes - k));
         }
     }
@@ -69,6 +73,14 @@ internal static unsafe class PanelPacker
     {
         if (type == TileType.Float32) new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));
         else BFloat16Values.Round(new(source, count), new(destination, count));
+    }
+
+    private static void Convert<T>(T* source, int count, TileType type, float* lanes)
+        where T : unmanaged
+    {
+        if (typeof(T) == typeof(float)) Copy((float*)source, count, type, lanes);
+        else if (type == TileType.Float32) BFloat16Values.Widen(new(source, count), new(lanes, count));
+        else new ReadOnlySpan<ushort>(source, count).CopyTo(new(lanes, count));
     }
 
     private static void Transpose(float* from, nint stride, float* to, int rows)

@@ -1,0 +1,200 @@
+using System.Collections.Concurrent;
+
+namespace MoeSharp;
+
+/// <summary>
+/// The experts of a layer for inference, on spans: y = Σ weight · down(activation(gate(x)) ⊙ up(x)) over the experts of each token. It keeps
+/// weights of its own, packed once for the kernels of this processor. Load every expert, then call <see cref="Forward"/>.
+/// </summary>
+/// <remarks>
+/// A token has the same bits for any number of threads and whatever tokens share its call. Every member may be called from many threads at
+/// once. A call takes the threads of the process's pool (the environment variable MOESHARP_THREADS, else one per processor); what is called
+/// meanwhile runs on its own thread.
+/// </remarks>
+public sealed unsafe class ExpertLayer : IDisposable
+{
+    private const int LargestSize = 1 << 24;
+
+    private readonly ExpertPanels _panels;
+    private readonly TileKernel _kernel;
+    private readonly GatedEpilogue _epilogue;
+    private readonly LoadedExperts _weights, _biases;
+    private readonly ConcurrentBag<ForwardPass> _passes = [];
+    private readonly UseCount _uses = new();
+
+    /// <summary>Makes room for the weights of all experts.</summary>
+    /// <param name="options">
+    /// The layer: the number of experts, their sizes and options, and what weights apply to. <see cref="MoeOptions.Shared"/> must be null: make
+    /// a layer of one expert for it.
+    /// </param>
+    /// <param name="precision">The type in which weights are kept and multiplied, whatever type they are loaded from; default float32.</param>
+    /// <exception cref="ArgumentException">The options have faults, which the message lists, a shared expert, or a size above 2²⁴.</exception>
+    /// <exception cref="InsufficientMemoryException">There is no memory for the weights.</exception>
+    public ExpertLayer(MoeOptions options, ExpertPrecision precision = ExpertPrecision.Float32)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        Check(options);
+        var type = TypeOf(precision);
+        (Options, Precision) = (options, precision);
+        _kernel = KernelCatalog.Tile(type);
+        _epilogue = GatedEpilogue.Create(options.Experts.Activation, options.Experts.Limit);
+        _panels = new ExpertPanels(new ExpertShape(options.HiddenSize, options.Experts.IntermediateSize, type), options.Router.ExpertCount, options.Experts.HasBias);
+        _weights = new LoadedExperts(options.Router.ExpertCount, "weights");
+        _biases = new LoadedExperts(options.Experts.HasBias ? options.Router.ExpertCount : 0, "biases");
+    }
+
+    /// <summary>What the layer was made from.</summary>
+    public MoeOptions Options { get; }
+
+    /// <summary>The type in which weights are kept and multiplied.</summary>
+    public ExpertPrecision Precision { get; }
+
+    /// <summary>The bytes that the packed weights and biases of all experts take, from the constructor to the disposal.</summary>
+    public long PackedBytes => _panels.Bytes;
+
+    /// <summary>
+    /// Packs the weights of one expert, on the calling thread. Experts may be loaded in any order and at the same time. Loading one again
+    /// replaces it: do so while no <see cref="Forward"/> runs, which would read some of both.
+    /// </summary>
+    /// <param name="expert">The expert, 0 to E - 1.</param>
+    /// <param name="gate">The gate projection [H, D], rows are outputs.</param>
+    /// <param name="up">The up projection [H, D].</param>
+    /// <param name="down">The down projection [D, H].</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such expert.</exception>
+    /// <exception cref="ArgumentException">A span has the wrong length.</exception>
+    /// <exception cref="InvalidOperationException">Another call is loading the same expert.</exception>
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
+    public void Load(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up, ReadOnlySpan<float> down) => LoadWeights(expert, gate, up, down);
+
+    /// <summary>Packs the weights of one expert from the bits of bfloat16, as files have them; else as from float32, and without a copy in it.</summary>
+    /// <inheritdoc cref="Load(int, ReadOnlySpan{float}, ReadOnlySpan{float}, ReadOnlySpan{float})"/>
+    public void Load(int expert, ReadOnlySpan<ushort> gate, ReadOnlySpan<ushort> up, ReadOnlySpan<ushort> down) => LoadWeights(expert, gate, up, down);
+
+    /// <summary>Takes the biases of one expert, for layers that have them (<see cref="ExpertOptions.HasBias"/>). They are kept in float32.</summary>
+    /// <param name="expert">The expert, 0 to E - 1.</param>
+    /// <param name="gate">The bias of the gate projection [H].</param>
+    /// <param name="up">The bias of the up projection [H].</param>
+    /// <param name="down">The bias of the down projection [D].</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such expert.</exception>
+    /// <exception cref="ArgumentException">A span has the wrong length.</exception>
+    /// <exception cref="InvalidOperationException">The options have no biases, or another call is loading those of the same expert.</exception>
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
+    public void LoadBias(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up, ReadOnlySpan<float> down)
+    {
+        CheckExpert(expert);
+        if (!Options.Experts.HasBias) throw new InvalidOperationException("The options of this layer say that experts have no biases; set Experts.HasBias.");
+        RequireLength(gate.Length, Options.Experts.IntermediateSize, nameof(gate), "IntermediateSize");
+        RequireLength(up.Length, Options.Experts.IntermediateSize, nameof(up), "IntermediateSize");
+        RequireLength(down.Length, Options.HiddenSize, nameof(down), "HiddenSize");
+        using var use = new Use(this);
+        _biases.Begin(expert);
+        _panels.PackBias(expert, gate, up, down);
+        _biases.End(expert);
+    }
+
+    /// <summary>Takes the biases of one expert from the bits of bfloat16.</summary>
+    /// <inheritdoc cref="LoadBias(int, ReadOnlySpan{float}, ReadOnlySpan{float}, ReadOnlySpan{float})"/>
+    public void LoadBias(int expert, ReadOnlySpan<ushort> gate, ReadOnlySpan<ushort> up, ReadOnlySpan<ushort> down) =>
+        LoadBias(expert, Widened(gate), Widened(up), Widened(down));
+
+    /// <summary>Computes the weighted sums of the tokens' experts. Nothing is allocated once a call of as many tokens was made.</summary>
+    /// <param name="tokens">The tokens [T, D].</param>
+    /// <param name="plan">Who goes where, of a <see cref="RoutingKernel"/>.</param>
+    /// <param name="sums">Receives the sums [T, D]; zeros for a token without an expert. May not overlap the tokens. After an error its content means nothing.</param>
+    /// <exception cref="ArgumentException">A span has the wrong length, the spans overlap, or the plan is of another layer or was changed.</exception>
+    /// <exception cref="InvalidOperationException">Some experts were not loaded; the message says which.</exception>
+    /// <exception cref="InsufficientMemoryException">There is no memory for the rows of the plan.</exception>
+    /// <exception cref="ObjectDisposedException">The layer was disposed. Calls that run by then end as if it were not.</exception>
+    public void Forward(ReadOnlySpan<float> tokens, RoutingPlan plan, Span<float> sums)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        using var use = new Use(this);
+        PlanCheck.Check(plan, Options.Router.ExpertCount);
+        RequireLength(tokens.Length, (long)plan.TokenCount * Options.HiddenSize, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
+        RequireLength(sums.Length, tokens.Length, nameof(sums), "as the tokens");
+        if (sums.Overlaps(tokens)) throw new ArgumentException("The sums overlap the tokens; give memory of their own.", nameof(sums));
+        _weights.RequireAll();
+        _biases.RequireAll();
+
+        // after an error neither is used again
+        var pass = _passes.TryTake(out var idle) ? idle : new ForwardPass(_panels, _kernel, _epilogue, Options.Router.ApplyTo);
+        var memory = PassMemory.Rent();
+        fixed (float* x = tokens, y = sums) pass.Run(WorkerPool.Shared, memory, x, plan, y, kept: null);
+        memory.Return();
+        _passes.Add(pass);
+    }
+
+    /// <summary>Frees the weights, once calls that run have ended; it does not wait for them. Later calls throw <see cref="ObjectDisposedException"/>.</summary>
+    public void Dispose()
+    {
+        if (_uses.Close()) _panels.Dispose();
+    }
+
+    private void LoadWeights<T>(int expert, ReadOnlySpan<T> gate, ReadOnlySpan<T> up, ReadOnlySpan<T> down)
+        where T : unmanaged
+    {
+        CheckExpert(expert);
+        long size = (long)Options.HiddenSize * Options.Experts.IntermediateSize;
+        string meaning = $"IntermediateSize {Options.Experts.IntermediateSize} · HiddenSize {Options.HiddenSize}";
+        RequireLength(gate.Length, size, nameof(gate), meaning);
+        RequireLength(up.Length, size, nameof(up), meaning);
+        RequireLength(down.Length, size, nameof(down), meaning);
+        using var use = new Use(this);
+        _weights.Begin(expert);
+        fixed (T* g = gate, u = up, d = down) _panels.Pack(expert, g, u, d);
+        _weights.End(expert);
+    }
+
+    private void CheckExpert(int expert)
+    {
+        int count = Options.Router.ExpertCount;
+        if ((uint)expert >= (uint)count) throw new ArgumentOutOfRangeException(nameof(expert), expert, $"The layer has experts 0..{count - 1}.");
+    }
+
+    private static void Check(MoeOptions options)
+    {
+        if (options.Shared is not null)
+            throw new ArgumentException("The options have a shared expert, which ExpertLayer does not compute; set Shared to null, and make a layer of one expert for it.", nameof(options));
+
+        int largest = Math.Max(options.Router.ExpertCount, Math.Max(options.HiddenSize, options.Experts.IntermediateSize));
+        if (largest > LargestSize)
+            throw new ArgumentException($"The options have {options.Router.ExpertCount} experts of {options.HiddenSize} by {options.Experts.IntermediateSize}; the kernels take up to {LargestSize} of each.", nameof(options));
+    }
+
+    private static TileType TypeOf(ExpertPrecision precision) => precision switch
+    {
+        ExpertPrecision.Float32 => TileType.Float32,
+        ExpertPrecision.BFloat16 => TileType.BFloat16,
+        _ => throw new ArgumentOutOfRangeException(nameof(precision), precision, "No such precision."),
+    };
+
+    private static void RequireLength(int length, long expected, string name, string meaning)
+    {
+        if (length != expected) throw new ArgumentException($"{name} has {length} values; expected {expected} ({meaning}).", name);
+    }
+
+    private static float[] Widened(ReadOnlySpan<ushort> values)
+    {
+        float[] wide = new float[values.Length];
+        BFloat16Values.Widen(values, wide);
+        return wide;
+    }
+
+    /// <summary>A call: while it runs the weights stay.</summary>
+    private readonly ref struct Use
+    {
+        private readonly ExpertLayer _layer;
+
+        public Use(ExpertLayer layer)
+        {
+            ObjectDisposedException.ThrowIf(!layer._uses.TryEnter(), layer);
+            _layer = layer;
+        }
+
+        public void Dispose()
+        {
+            if (_layer._uses.Leave()) _layer._panels.Dispose();
+        }
+    }
+}
