@@ -13,6 +13,7 @@ try
     Require(WeightsAreReadBack(folder), "written tensors are read back differently");
     Require(DamageIsRefused(folder), "a damaged file opens");
     foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
+    foreach (var precision in Enum.GetValues<ExpertPrecision>()) Require(ExpertLayerIsExact(precision), $"ExpertLayer does not compute whole numbers exactly in {precision}");
     Require(DisassemblyEndsInReturn(), "assembled code cannot be listed");
     string kernels = string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name));
     Require(ForbiddenCodeIsLeftToTheTwin(), "a system that forbids code at run time is not survived"); // last: there is no way back
@@ -123,6 +124,29 @@ static unsafe bool TileIsExact(TileKernel kernel)
     }
 
     return c.All(value => value == (kernel.Type == TileType.Float32 ? 6 * Depth : 12 * Depth));
+}
+
+// all weights and tokens are 1: both experts give 16 · 32 · 32, and each has half the weight
+static bool ExpertLayerIsExact(ExpertPrecision precision)
+{
+    const int Tokens = 3, Hidden = 32, Intermediate = 16;
+    var options = new MoeOptions
+    {
+        HiddenSize = Hidden,
+        Router = new RouterOptions { ExpertCount = 2, TopK = 2 },
+        Experts = new ExpertOptions { IntermediateSize = Intermediate, Activation = ExpertActivation.Relu },
+    };
+    float[] ones = new float[Hidden * Intermediate], tokens = new float[Tokens * Hidden], sums = new float[Tokens * Hidden];
+    ushort[] bits = new ushort[ones.Length];
+    ones.AsSpan().Fill(1);
+    tokens.AsSpan().Fill(1);
+    bits.AsSpan().Fill(0x3f80);
+    using var layer = new ExpertLayer(options, precision);
+    layer.Load(0, ones, ones, ones);
+    layer.Load(1, bits, bits, bits);
+
+    layer.Forward(tokens, new RoutingKernel(options).Route(new RoutingInput { Logits = new float[Tokens * 2], Sequences = 1, SequenceLength = Tokens }), sums);
+    return sums.All(sum => sum == Intermediate * Hidden * Hidden);
 }
 
 static bool DisassemblyEndsInReturn() => Disassembly.Lines(TileEmitter.Emit(14, TilePrefetch.Next, CallConvention.Windows)).Last().EndsWith(" ret", StringComparison.Ordinal);

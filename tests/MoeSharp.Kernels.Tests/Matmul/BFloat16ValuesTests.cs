@@ -33,6 +33,20 @@ public sealed class BFloat16ValuesTests
         }
     }
 
+    [Fact]
+    public void Widen_OfEveryValue_HasItsBits()
+    {
+        ushort[] all = [.. Enumerable.Range(0, 1 << 16).Select(bits => (ushort)bits)];
+        for (int skipped = 0; skipped < 9; skipped++)
+        {
+            float[] wide = new float[all.Length - skipped];
+
+            BFloat16Values.Widen(all.AsSpan(skipped), wide);
+
+            Assert.Equal(Enumerable.Range(skipped, wide.Length).Select(bits => (uint)bits << 16), Lanes.Bits(wide));
+        }
+    }
+
     // every other one a tie, or exact
     private static IEnumerable<float> AnyFloats()
     {
