@@ -111,7 +111,8 @@ public sealed unsafe class ExpertLayer : IDisposable
         ArgumentNullException.ThrowIfNull(plan);
         using var use = new Use(this);
         PlanCheck.Check(plan, Options.Router.ExpertCount);
-        RequireLength(tokens.Length, (long)plan.TokenCount * Options.HiddenSize, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
+        long size = (long)plan.TokenCount * Options.HiddenSize;
+        if (tokens.Length != size) throw WrongLength(tokens.Length, size, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
         RequireLength(sums.Length, tokens.Length, nameof(sums), "as the tokens");
         if (sums.Overlaps(tokens)) throw new ArgumentException("The sums overlap the tokens; give memory of their own.", nameof(sums));
         _weights.RequireAll();
@@ -171,8 +172,11 @@ public sealed unsafe class ExpertLayer : IDisposable
 
     private static void RequireLength(int length, long expected, string name, string meaning)
     {
-        if (length != expected) throw new ArgumentException($"{name} has {length} values; expected {expected} ({meaning}).", name);
+        if (length != expected) throw WrongLength(length, expected, name, meaning);
     }
+
+    private static ArgumentException WrongLength(int length, long expected, string name, string meaning) =>
+        new($"{name} has {length} values; expected {expected} ({meaning}).", name);
 
     private static float[] Widened(ReadOnlySpan<ushort> values)
     {
