@@ -104,7 +104,7 @@ internal static unsafe class PanelPacker
         {
             for (int c = 0; c < Square; c += 8)
             {
-                for (int k = 0; k < Square; k += 4) EightByFour(from + c * stride + k, stride, to + k * TileKernel.Columns + c);
+                for (int k = 0; k < Square; k += 4) LaneTranspose.EightByFour(from + c * stride + k, stride, to + k * TileKernel.Columns + c, TileKernel.Columns);
             }
 
             return;
@@ -120,31 +120,6 @@ internal static unsafe class PanelPacker
         Blocks(a2, b2, c2, d2, to + 2 * TileKernel.Columns);
         Blocks(a3, b3, c3, d3, to + 3 * TileKernel.Columns);
     }
-
-    // rows c and c + 4 share a vector: four by four in each half
-    private static void EightByFour(float* from, nint stride, float* to)
-    {
-        if (!Avx.IsSupported)
-        {
-            for (int c = 0; c < 8; c++)
-            {
-                for (int k = 0; k < 4; k++) to[k * TileKernel.Columns + c] = from[c * stride + k];
-            }
-
-            return;
-        }
-
-        Vector256<float> r0 = Both(from, stride), r1 = Both(from + stride, stride), r2 = Both(from + 2 * stride, stride), r3 = Both(from + 3 * stride, stride);
-        var (low01, high01) = (Avx.UnpackLow(r0, r1).AsDouble(), Avx.UnpackHigh(r0, r1).AsDouble());
-        var (low23, high23) = (Avx.UnpackLow(r2, r3).AsDouble(), Avx.UnpackHigh(r2, r3).AsDouble());
-        Avx.UnpackLow(low01, low23).AsSingle().Store(to);
-        Avx.UnpackHigh(low01, low23).AsSingle().Store(to + TileKernel.Columns);
-        Avx.UnpackLow(high01, high23).AsSingle().Store(to + 2 * TileKernel.Columns);
-        Avx.UnpackHigh(high01, high23).AsSingle().Store(to + 3 * TileKernel.Columns);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Both(float* row, nint stride) => Vector256.Create(Vector128.Load(row), Vector128.Load(row + 4 * stride));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<float>, Vector512<float>, Vector512<float>, Vector512<float>) Quad(float* from, nint stride)

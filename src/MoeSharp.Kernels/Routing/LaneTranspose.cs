@@ -16,8 +16,7 @@ internal static unsafe class LaneTranspose
         for (; c + Step <= count; c += Step)
         {
             if (Avx512F.IsSupported) FourToColumns(rows + c, count, columns + c * Lanes);
-            else if (Avx.IsSupported) for (int r = 0; r < Lanes; r += Half) FourToHalfColumns(rows + r * count + c, count, columns + c * Lanes + r);
-            else for (int r = 0; r < Lanes; r += Step) Square(rows + r * count + c, count, columns + c * Lanes + r, Lanes);
+            else for (int r = 0; r < Lanes; r += Half) EightByFour(rows + r * count + c, count, columns + c * Lanes + r, Lanes);
         }
 
         for (; c < count; c++)
@@ -89,14 +88,21 @@ internal static unsafe class LaneTranspose
             Avx512F.UnpackHigh(ab1, cd1).AsSingle());
     }
 
-    // the same for eight rows and half a column
-    private static void FourToHalfColumns(float* rows, int count, float* columns)
+    /// <summary>Eight rows of four values to four columns of eight lanes, where vectors have no more; <paramref name="stride"/> and <paramref name="columnStride"/> are values from one to the next.</summary>
+    public static void EightByFour(float* rows, nint stride, float* columns, nint columnStride)
     {
-        var (a, b, c, d) = Turn(BothFourth(rows, count), BothFourth(rows + count, count), BothFourth(rows + 2 * count, count), BothFourth(rows + 3 * count, count));
+        if (!Avx.IsSupported)
+        {
+            Square(rows, stride, columns, columnStride);
+            Square(rows + Step * stride, stride, columns + Step, columnStride);
+            return;
+        }
+
+        var (a, b, c, d) = Turn(BothFourth(rows, stride), BothFourth(rows + stride, stride), BothFourth(rows + 2 * stride, stride), BothFourth(rows + 3 * stride, stride));
         a.Store(columns);
-        b.Store(columns + Lanes);
-        c.Store(columns + 2 * Lanes);
-        d.Store(columns + 3 * Lanes);
+        b.Store(columns + columnStride);
+        c.Store(columns + 2 * columnStride);
+        d.Store(columns + 3 * columnStride);
     }
 
     private static void HalfOfFourToRows(float* columns, float* rows, int count)
@@ -109,7 +115,7 @@ internal static unsafe class LaneTranspose
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> BothFourth(float* row, int count) => Vector256.Create(Vector128.Load(row), Vector128.Load(row + 4 * count));
+    private static Vector256<float> BothFourth(float* row, nint stride) => Vector256.Create(Vector128.Load(row), Vector128.Load(row + 4 * stride));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreBothFourth(Vector256<float> values, float* row, int count)
@@ -130,7 +136,7 @@ internal static unsafe class LaneTranspose
             Avx.UnpackHigh(ab1, cd1).AsSingle());
     }
 
-    private static void Square(float* from, int fromStride, float* to, int toStride)
+    private static void Square(float* from, nint fromStride, float* to, nint toStride)
     {
         var (a, b, c, d) = (Vector128.Load(from), Vector128.Load(from + fromStride), Vector128.Load(from + 2 * fromStride), Vector128.Load(from + 3 * fromStride));
         var (ab0, ab1) = (Low(a, b), High(a, b));
