@@ -138,7 +138,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             PanelPacker.Straight(source.DownOf(task.Expert) + column, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column), _shape.Hidden, (float*)panel);
             var next = number + 1 < task.End ? NextPanel.Rows((byte*)(source.DownOf(task.Expert) + column + Columns), _shape.Intermediate * sizeof(float)) : NextPanel.None;
-            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, isCold: false, next, _scratch.Tile(worker), new HiddenSink(this, first, number));
+            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, PanelPlace.Cache, next, _scratch.Tile(worker), new HiddenSink(this, first, number));
         }
 
         _tasks.Done(HiddenCounter(task.Expert));
@@ -154,7 +154,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             PackInput(task.Expert, column, panel);
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, isCold: false, NextPanel.None, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, PanelPlace.Cache, NextPanel.None, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));

@@ -115,7 +115,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker));
             var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
             var sink = new UpSink(this, first, panel, source.UpBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, IsCold(panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));
@@ -130,14 +130,15 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker));
             var next = panel + 1 < task.End ? source.NextDown(task.Expert, panel + 1) : NextPanel.None;
             var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, IsCold(panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, PlaceOf(panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(DownCounter(task.Expert));
     }
 
     // one block cannot fetch the next panel whole, so it fetches its own
-    private bool IsCold(bool isFirst, int rows) => source.IsPacked && (isFirst || rows <= kernel.MaxRows);
+    private PanelPlace PlaceOf(bool isFirst, int rows) =>
+        !source.IsPacked ? PanelPlace.Cache : isFirst || rows <= kernel.MaxRows ? PanelPlace.Memory : PanelPlace.Fetched;
 
     private void CombineTokens(in PassTask task, int worker)
     {

@@ -5,7 +5,7 @@ namespace MoeSharp;
 /// <summary>The rows between the products of a pass, and each thread's room for tiles and panels. Grows, and serves one pass at a time.</summary>
 internal sealed unsafe class PassMemory : IDisposable
 {
-    private const int TileBytes = 8 * PanelProduct.BlocksTogether * TileKernel.Columns * sizeof(float);     // blocks of up to 8 rows
+    private const int TileBytes = PanelProduct.RowsTogether * TileKernel.Columns * sizeof(float);
 
     private static readonly ConcurrentBag<PassMemory> Idle = [];
 

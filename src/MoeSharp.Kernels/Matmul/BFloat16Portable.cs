@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace MoeSharp;
 
 /// <summary>
-/// bfloat16 with the multiply-add of float32, in the widest vectors that the processor has: up to 6 rows by two vectors, as
-/// <see cref="SixRowTile{TVector, TLanes}"/> draws it. The managed twin of the assembled tile, and the tile of processors without AVX512-BF16.
+/// bfloat16 with the multiply-add of float32, in the widest vectors that the processor has, as
+/// <see cref="ThreeRowTile{TVector, TLanes}"/> draws it. The managed twin of the assembled tile, and the tile of processors without AVX512-BF16.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -27,15 +27,15 @@ internal sealed unsafe class BFloat16Portable : TileKernel
 
     public override TileType Type => TileType.BFloat16;
 
-    public override int MaxRows => SixRowTile<Vector128<float>, Lanes128>.MaxRows;
+    public override int MaxRows => ThreeRowTile<Vector128<float>, Lanes128>.MaxRows;
 
-    public override int DepthPart => SixRowTile<Vector128<float>, Lanes128>.DepthPart;
+    public override int DepthPart => ThreeRowTile<Vector128<float>, Lanes128>.DepthPart;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
-        if (Vector512.IsHardwareAccelerated) SixRowTile<Vector512<float>, Lanes512>.Multiply(arguments, rows, prefetch);
-        else if (Vector256.IsHardwareAccelerated) SixRowTile<Vector256<float>, Lanes256>.Multiply(arguments, rows, prefetch);
-        else SixRowTile<Vector128<float>, Lanes128>.Multiply(arguments, rows, prefetch);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, Lanes512>.Multiply(arguments, rows, prefetch);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, Lanes256>.Multiply(arguments, rows, prefetch);
+        else ThreeRowTile<Vector128<float>, Lanes128>.Multiply(arguments, rows, prefetch);
     }
 
     private readonly struct Lanes512 : ITileLanes<Vector512<float>>
@@ -44,12 +44,13 @@ internal sealed unsafe class BFloat16Portable : TileKernel
 
         public static Vector512<float> Load(byte* b) => Vector512.Load((float*)b);
 
+        public static Vector512<float> Broadcast(byte* a) => Vector512.Create(*(uint*)a).AsSingle();
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> MultiplyAdd(byte* a, Vector512<float> b, Vector512<float> sum)
+        public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> sum)
         {
-            var lane = Vector512.Create(*(uint*)a);
-            sum = Vector512.MultiplyAddEstimate((lane & Vector512.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), sum);
-            return Vector512.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
+            sum = Vector512.MultiplyAddEstimate((a.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), sum);
+            return Vector512.MultiplyAddEstimate((a.AsUInt32() << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
         }
 
         public static void Store(Vector512<float> sum, float* c) => sum.Store(c);
@@ -61,12 +62,13 @@ internal sealed unsafe class BFloat16Portable : TileKernel
 
         public static Vector256<float> Load(byte* b) => Vector256.Load((float*)b);
 
+        public static Vector256<float> Broadcast(byte* a) => Vector256.Create(*(uint*)a).AsSingle();
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<float> MultiplyAdd(byte* a, Vector256<float> b, Vector256<float> sum)
+        public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> sum)
         {
-            var lane = Vector256.Create(*(uint*)a);
-            sum = Vector256.MultiplyAddEstimate((lane & Vector256.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), sum);
-            return Vector256.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
+            sum = Vector256.MultiplyAddEstimate((a.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), sum);
+            return Vector256.MultiplyAddEstimate((a.AsUInt32() << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
         }
 
         public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
@@ -78,12 +80,13 @@ internal sealed unsafe class BFloat16Portable : TileKernel
 
         public static Vector128<float> Load(byte* b) => Vector128.Load((float*)b);
 
+        public static Vector128<float> Broadcast(byte* a) => Vector128.Create(*(uint*)a).AsSingle();
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector128<float> MultiplyAdd(byte* a, Vector128<float> b, Vector128<float> sum)
+        public static Vector128<float> MultiplyAdd(Vector128<float> a, Vector128<float> b, Vector128<float> sum)
         {
-            var lane = Vector128.Create(*(uint*)a);
-            sum = Vector128.MultiplyAddEstimate((lane & Vector128.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), sum);
-            return Vector128.MultiplyAddEstimate((lane << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
+            sum = Vector128.MultiplyAddEstimate((a.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), sum);
+            return Vector128.MultiplyAddEstimate((a.AsUInt32() << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
         }
 
         public static void Store(Vector128<float> sum, float* c) => sum.Store(c);

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics.X86;
 namespace MoeSharp;
 
 /// <summary>
-/// Up to 6 rows by two vectors of 8 columns, twice for a panel: the tile of x64 processors without AVX-512. The loop, its picture and its
-/// registers are those of <see cref="SixRowTile{TVector, TLanes}"/>.
+/// Up to 3 rows by four vectors of 8 columns: the tile of x64 processors without AVX-512. The loop, its picture and its
+/// registers are those of <see cref="ThreeRowTile{TVector, TLanes}"/>.
 /// </summary>
 internal sealed unsafe class Float32Avx2 : TileKernel
 {
@@ -15,12 +15,12 @@ internal sealed unsafe class Float32Avx2 : TileKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => SixRowTile<Vector256<float>, Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile<Vector256<float>, Lanes>.MaxRows;
 
-    public override int DepthPart => SixRowTile<Vector256<float>, Lanes>.DepthPart;
+    public override int DepthPart => ThreeRowTile<Vector256<float>, Lanes>.DepthPart;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
-        SixRowTile<Vector256<float>, Lanes>.Multiply(arguments, rows, prefetch);
+        ThreeRowTile<Vector256<float>, Lanes>.Multiply(arguments, rows, prefetch);
 
     internal readonly struct Lanes : ITileLanes<Vector256<float>>
     {
@@ -28,8 +28,9 @@ internal sealed unsafe class Float32Avx2 : TileKernel
 
         public static Vector256<float> Load(byte* b) => Vector256.Load((float*)b);
 
-        public static Vector256<float> MultiplyAdd(byte* a, Vector256<float> b, Vector256<float> sum) =>
-            Fma.MultiplyAdd(Vector256.Create(*(float*)a), b, sum);
+        public static Vector256<float> Broadcast(byte* a) => Vector256.Create(*(float*)a);
+
+        public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> sum) => Fma.MultiplyAdd(a, b, sum);
 
         public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
     }

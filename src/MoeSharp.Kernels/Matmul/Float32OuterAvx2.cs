@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
-/// <summary>Up to 6 rows by two vectors of 8 columns, twice: the outer product of x64 processors without AVX-512.</summary>
+/// <summary>Up to 3 rows by four vectors of 8 columns: the outer product of x64 processors without AVX-512.</summary>
 internal sealed unsafe class Float32OuterAvx2 : OuterKernel
 {
     public override string Name => "outer.f32.avx2";
@@ -12,7 +12,7 @@ internal sealed unsafe class Float32OuterAvx2 : OuterKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => SixRowOuter<Vector256<float>, Float32Avx2.Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.MaxRows;
 
-    public override void Multiply(OuterArguments* arguments, int rows) => SixRowOuter<Vector256<float>, Float32Avx2.Lanes>.Multiply(arguments, rows);
+    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.Multiply(arguments, rows);
 }

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
-/// <summary>Up to 6 rows by two vectors of 4 columns, four times: the outer product of any processor with vectors, Arm's included.</summary>
+/// <summary>Up to 3 rows by four vectors of 4 columns, twice: the outer product of any processor with vectors, Arm's included.</summary>
 /// <remarks>Fused where the processor fuses multiply and add; elsewhere the product is rounded before the addition.</remarks>
 internal sealed unsafe class Float32OuterVector128 : OuterKernel
 {
@@ -12,7 +12,7 @@ internal sealed unsafe class Float32OuterVector128 : OuterKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => SixRowOuter<Vector128<float>, Float32Vector128.Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.MaxRows;
 
-    public override void Multiply(OuterArguments* arguments, int rows) => SixRowOuter<Vector128<float>, Float32Vector128.Lanes>.Multiply(arguments, rows);
+    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.Multiply(arguments, rows);
 }

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 namespace MoeSharp;
 
 /// <summary>
-/// Up to 6 rows by two vectors of 4 columns, four times for a panel, on any processor with vectors, Arm's included. The loop, its picture
-/// and its registers are those of <see cref="SixRowTile{TVector, TLanes}"/>.
+/// Up to 3 rows by four vectors of 4 columns, twice for a panel, on any processor with vectors, Arm's included. The loop, its picture
+/// and its registers are those of <see cref="ThreeRowTile{TVector, TLanes}"/>.
 /// </summary>
 /// <remarks>Fused where the processor fuses multiply and add; elsewhere the product is rounded before the addition.</remarks>
 internal sealed unsafe class Float32Vector128 : TileKernel
@@ -15,12 +15,12 @@ internal sealed unsafe class Float32Vector128 : TileKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => SixRowTile<Vector128<float>, Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile<Vector128<float>, Lanes>.MaxRows;
 
-    public override int DepthPart => SixRowTile<Vector128<float>, Lanes>.DepthPart;
+    public override int DepthPart => ThreeRowTile<Vector128<float>, Lanes>.DepthPart;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
-        SixRowTile<Vector128<float>, Lanes>.Multiply(arguments, rows, prefetch);
+        ThreeRowTile<Vector128<float>, Lanes>.Multiply(arguments, rows, prefetch);
 
     internal readonly struct Lanes : ITileLanes<Vector128<float>>
     {
@@ -28,8 +28,9 @@ internal sealed unsafe class Float32Vector128 : TileKernel
 
         public static Vector128<float> Load(byte* b) => Vector128.Load((float*)b);
 
-        public static Vector128<float> MultiplyAdd(byte* a, Vector128<float> b, Vector128<float> sum) =>
-            Vector128.MultiplyAddEstimate(Vector128.Create(*(float*)a), b, sum);
+        public static Vector128<float> Broadcast(byte* a) => Vector128.Create(*(float*)a);
+
+        public static Vector128<float> MultiplyAdd(Vector128<float> a, Vector128<float> b, Vector128<float> sum) => Vector128.MultiplyAddEstimate(a, b, sum);
 
         public static void Store(Vector128<float> sum, float* c) => sum.Store(c);
     }

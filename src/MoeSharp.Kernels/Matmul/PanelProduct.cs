@@ -9,16 +9,29 @@ internal unsafe interface ITileSink
     void Take(float* tile, int first, int rows);
 }
 
+/// <summary>Where a product finds its panel.</summary>
+internal enum PanelPlace
+{
+    /// <summary>In the cache: this thread packed it just now.</summary>
+    Cache,
+
+    /// <summary>In memory, and the product before fetched it ahead.</summary>
+    Fetched,
+
+    /// <summary>In memory.</summary>
+    Memory,
+}
+
 /// <summary>All rows of A times one panel of B, in blocks of as many rows as the kernel likes.</summary>
 internal static unsafe class PanelProduct
 {
     // measured: fewer rows run at the speed of memory without fetching ahead, and slower with it
     private const int LeastRowsToFetch = 6;
 
-    private const int Lane = 4;
+    private const int Lane = 4, LaneColumns = TileKernel.Columns * Lane;
 
-    /// <summary>The most blocks of rows that take a part of the depth before the next.</summary>
-    public const int BlocksTogether = 8;
+    /// <summary>The most rows that take a part of the depth before the next.</summary>
+    public const int RowsTogether = 48;
 
     /// <summary>Multiplies, and hands every tile to <paramref name="sink"/>.</summary>
     /// <param name="kernel">The inner loop.</param>
@@ -27,76 +40,90 @@ internal static unsafe class PanelProduct
     /// <param name="rows">The number of rows.</param>
     /// <param name="panel">The panel.</param>
     /// <param name="depth">Lanes that are summed over.</param>
-    /// <param name="isCold">Whether the panel comes from memory and was not fetched ahead.</param>
+    /// <param name="place">Where the panel is.</param>
     /// <param name="next">What will be read next, to fetch ahead.</param>
     /// <param name="tile">Room for a tile, aligned to 64 bytes.</param>
     /// <param name="sink">Takes the tiles.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSink>(TileKernel kernel, byte* a, nint stride, int rows, byte* panel, int depth, bool isCold, NextPanel next, float* tile, TSink sink)
+    public static void Run<TSink>(TileKernel kernel, byte* a, nint stride, int rows, byte* panel, int depth, PanelPlace place, NextPanel next, float* tile, TSink sink)
         where TSink : struct, ITileSink
     {
-        int blocks = rows <= kernel.MaxRows ? 1 : (rows + kernel.BlockRows - 1) / kernel.BlockRows, together = depth > kernel.DepthPart ? BlocksTogether : 1;
+        int blocks = rows <= kernel.MaxRows ? 1 : (rows + kernel.BlockRows - 1) / kernel.BlockRows;
+        int together = kernel.DepthPart < depth ? RowsTogether / kernel.BlockRows : 1;
         TileArguments arguments = default;
         arguments.AStride = stride;
-        arguments.B = panel;
-        arguments.C = tile;
-        arguments.Depth = depth;
         for (int block = 0, first = 0; block < blocks; block += together)
         {
-            int end = Math.Min(block + together, blocks), count;
-            if (end - block == 1)
-            {
-                count = RowsOf(block, blocks, rows);
-                arguments.A = a + first * stride;
-                bool fetches = next.For(block, blocks, depth, out arguments.Prefetch, out arguments.PrefetchStep);
-                kernel.Multiply(&arguments, count, Fetch(blocks, block, count, isCold, fetches));
-            }
-            else
-            {
-                var many = arguments;
-                many.A = a + first * stride;
-                count = MultiplyParts(kernel, &many, rows, block, end, blocks, isCold, next);
-            }
-
+            arguments.A = a + first * stride;
+            arguments.B = panel;
+            arguments.C = tile;
+            arguments.Depth = depth;
+            var part = new Blocks(block, Math.Min(block + together, blocks), blocks, rows);
+            int count = kernel.DepthPart < depth ? MultiplyParts(kernel, arguments, part, place, next) : Multiply(kernel, arguments, part, place, next);
             sink.Take(tile, first, count);
             first += count;
         }
     }
 
-    // some blocks of rows, a part of the depth at a time: the part of the panel stays in the nearest cache
-    private static int MultiplyParts(TileKernel kernel, TileArguments* arguments, int rows, int block, int end, int blocks, bool isCold, NextPanel next)
+    private static int Multiply(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next)
     {
-        byte* a = arguments->A, b = arguments->B;
-        float* c = arguments->C;
-        int depth = (int)arguments->Depth, first = 0;
-        for (int k = 0; k < depth; k += kernel.DepthPart)
+        int rows = blocks.RowsOf(blocks.First);
+        bool fetches = next.For(blocks.First, blocks.All, (int)arguments.Depth, out arguments.Prefetch, out arguments.PrefetchStep);
+        var prefetch = fetches ? TilePrefetch.Next : TilePrefetch.None;
+        if (place == PanelPlace.Memory && blocks.First == 0) prefetch = TilePrefetch.Own;
+        if (rows < LeastRowsToFetch && blocks.All == 1) prefetch = TilePrefetch.None;
+        kernel.Multiply(&arguments, rows, prefetch);
+        return rows;
+    }
+
+    // some blocks of rows, a part of the depth at a time: the part of the panel stays in the nearest cache, while all blocks together fetch what follows
+    private static int MultiplyParts(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next)
+    {
+        byte* a = arguments.A, b = arguments.B;
+        float* c = arguments.C;
+        int depth = (int)arguments.Depth, count = blocks.End - blocks.First, first = 0;
+        for (int k = 0, length; k < depth; k += length)
         {
-            arguments->Depth = Math.Min(kernel.DepthPart, depth - k);
-            arguments->B = b + (nint)k * TileKernel.Columns * Lane;
-            arguments->Continues = k;
+            length = Math.Min(kernel.DepthPart, depth - k);
+            arguments.Depth = length;
+            arguments.B = b + (nint)k * LaneColumns;
+            arguments.Continues = k;
             first = 0;
-            for (int number = block; number < end; number++)
+            for (int block = blocks.First; block < blocks.End; block++)
             {
-                int count = RowsOf(number, blocks, rows);
-                arguments->A = a + first * arguments->AStride + (nint)k * Lane;
-                arguments->C = c + first * TileKernel.Columns;
-                bool fetches = next.For(number, blocks, depth, out arguments->Prefetch, out arguments->PrefetchStep);
-                arguments->Prefetch += k * arguments->PrefetchStep;
-                kernel.Multiply(arguments, count, Fetch(blocks, number, count, isCold, fetches));
-                first += count;
+                int rows = blocks.RowsOf(block);
+                arguments.A = a + first * arguments.AStride + (nint)k * Lane;
+                arguments.C = c + first * TileKernel.Columns;
+                bool fetches;
+                if (place == PanelPlace.Cache)
+                {
+                    fetches = next.For(block, blocks.All, depth, out arguments.Prefetch, out arguments.PrefetchStep);
+                    arguments.Prefetch += k * arguments.PrefetchStep;
+                }
+                else
+                {
+                    fetches = blocks.First == 0 && count > 1;       // one block alone runs at the speed of memory; later ones find the panel in the cache
+                    arguments.PrefetchStep = (LaneColumns + count - 1) / count;
+                    arguments.Prefetch = arguments.B + length * (LaneColumns + block * arguments.PrefetchStep);
+                }
+
+                kernel.Multiply(&arguments, rows, fetches ? TilePrefetch.Next : TilePrefetch.None);
+                first += rows;
             }
         }
 
         return first;
     }
 
-    // blocks of nearly equal size
-    private static int RowsOf(int block, int blocks, int rows) => rows / blocks + (block < rows % blocks ? 1 : 0);
-
-    private static TilePrefetch Fetch(int blocks, int block, int rows, bool isCold, bool fetches)
+    /// <summary>Blocks of rows, of nearly equal size: those from First to End of All.</summary>
+    private readonly struct Blocks(int first, int end, int all, int rows)
     {
-        if (rows < LeastRowsToFetch && blocks == 1) return TilePrefetch.None;
-        if (block == 0 && isCold) return TilePrefetch.Own;
-        return fetches ? TilePrefetch.Next : TilePrefetch.None;
+        public int First => first;
+
+        public int End => end;
+
+        public int All => all;
+
+        public int RowsOf(int block) => rows / all + (block < rows % all ? 1 : 0);
     }
 }
