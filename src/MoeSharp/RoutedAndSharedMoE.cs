@@ -9,6 +9,8 @@ namespace MoeSharp;
 /// <remarks>Components: <c>routed</c> and <c>shared</c>. Types, ownership and errors are those of <see cref="RoutedMoE"/>.</remarks>
 public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
 {
+    private readonly UseCount _uses;
+
     /// <summary>Creates the layer with matrices from a normal distribution (standard deviation 0.02), biases of zero, scales of one.</summary>
     /// <param name="options">The layer; <see cref="MoeOptions.Shared"/> must be set (see <see cref="RoutedMoE"/> for one without).</param>
     /// <param name="device">Where the parameters lie; null for the CPU.</param>
@@ -21,6 +23,7 @@ public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
         Shared = new SharedExpert(options, device, generator);
         Routed = new RoutedMoE(options with { Shared = null }, device, generator, logger);
         Options = options;
+        _uses = new UseCount(Free);
         RegisterComponents();
     }
 
@@ -41,10 +44,20 @@ public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
     /// <summary>Runs the layer on hidden states; the arguments and errors are those of <see cref="RoutedMoE.forward(Tensor, RoutingCall)"/>.</summary>
     public MoeOutput forward(Tensor hidden, RoutingCall call)
     {
+        using var use = _uses.Enter(this);
         using var scope = NewDisposeScope();
         var routed = Routed.forward(hidden, call);
         var output = routed.Hidden + Shared.call(hidden);
 
         return new MoeOutput(output.MoveToOuterDisposeScope(), routed.Statistics.MoveToOuterDisposeScope());
     }
+
+    /// <inheritdoc cref="RoutedMoE.Dispose(bool)"/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _uses.Close();
+        else base.Dispose(disposing);
+    }
+
+    private void Free() => base.Dispose(true);
 }

@@ -23,6 +23,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     private readonly Router _router;
     private readonly IExpertCompute _compute;
     private readonly RouterJitter _jitter;
+    private readonly UseCount _uses;
     private long _trainingCalls;
 
     /// <summary>Creates the layer with matrices from a normal distribution (standard deviation 0.02), biases of zero, scales of one.</summary>
@@ -47,6 +48,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         _router = new Router(options, device);
         _jitter = new RouterJitter(options.Router);
         _compute = ExpertBackends.Create(options);
+        _uses = new UseCount(Free);
         RegisterComponents();
 
         (logger ?? NullLogger.Instance).BackendChosen(_compute.Name, options.Backend, options.Router.ExpertCount);
@@ -93,7 +95,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     public MoeOutput forward(Tensor hidden, RoutingCall call)
     {
         ArgumentNullException.ThrowIfNull(call);
-        ObjectDisposedException.ThrowIf(Gate.Weight.IsInvalid, this);
+        using var use = _uses.Enter(this);
         LayerInput.Check(hidden, call, Gate.Weight, Options.Router);
 
         using var scope = NewDisposeScope();
@@ -110,7 +112,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
     public RoutingTensors Plan(Tensor hidden, RoutingCall? call = null)
     {
-        ObjectDisposedException.ThrowIf(Gate.Weight.IsInvalid, this);
+        using var use = _uses.Enter(this);
         LayerInput.Check(hidden, call ?? RoutingCall.Plain, Gate.Weight, Options.Router);
 
         using var scope = NewDisposeScope();
@@ -148,5 +150,19 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         using var _ = no_grad();
         if (Options.BalanceBias is { IsFrozen: false } balance) BalanceUpdate.Add(CorrectionBias!, balance, load);              // validated: a balance has a bias
         if (Options.Router.Select is Selection.QuantileBalance quantile) BalanceUpdate.Move(QuantileBias!, quantile, load);     // made with the selection
+    }
+
+    /// <summary>Frees the parameters, once calls that run have ended; it does not wait for them. Later calls throw <see cref="ObjectDisposedException"/>.</summary>
+    /// <param name="disposing">Whether it was called, and not the finaliser.</param>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _uses.Close();
+        else base.Dispose(disposing);
+    }
+
+    private void Free()
+    {
+        _compute.Release();
+        base.Dispose(true);
     }
 }

@@ -20,7 +20,7 @@ public sealed unsafe class ExpertLayer : IDisposable
     private readonly GatedEpilogue _epilogue;
     private readonly LoadedExperts _weights, _biases;
     private readonly ConcurrentBag<ForwardPass> _passes = [];
-    private readonly UseCount _uses = new();
+    private readonly UseCount _uses;
 
     /// <summary>Makes room for the weights of all experts.</summary>
     /// <param name="options">
@@ -40,6 +40,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         _kernel = KernelCatalog.Tile(type);
         _epilogue = GatedEpilogue.Create(options.Experts.Activation, options.Experts.Limit);
         _panels = new ExpertPanels(new ExpertShape(options.HiddenSize, options.Experts.IntermediateSize, type), options.Router.ExpertCount, options.Experts.HasBias);
+        _uses = new UseCount(_panels.Dispose);
         _weights = new LoadedExperts(options.Router.ExpertCount, "weights");
         _biases = new LoadedExperts(options.Experts.HasBias ? options.Router.ExpertCount : 0, "biases");
     }
@@ -87,7 +88,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         RequireLength(gate.Length, Options.Experts.IntermediateSize, nameof(gate), "IntermediateSize");
         RequireLength(up.Length, Options.Experts.IntermediateSize, nameof(up), "IntermediateSize");
         RequireLength(down.Length, Options.HiddenSize, nameof(down), "HiddenSize");
-        using var use = new Use(this);
+        using var use = _uses.Enter(this);
         _biases.Begin(expert);
         _panels.PackBias(expert, gate, up, down);
         _biases.End(expert);
@@ -109,7 +110,7 @@ public sealed unsafe class ExpertLayer : IDisposable
     public void Forward(ReadOnlySpan<float> tokens, RoutingPlan plan, Span<float> sums)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        using var use = new Use(this);
+        using var use = _uses.Enter(this);
         PlanCheck.Check(plan, Options.Router.ExpertCount);
         long size = (long)plan.TokenCount * Options.HiddenSize;
         if (tokens.Length != size) throw WrongLength(tokens.Length, size, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
@@ -127,10 +128,7 @@ public sealed unsafe class ExpertLayer : IDisposable
     }
 
     /// <summary>Frees the weights, once calls that run have ended; it does not wait for them. Later calls throw <see cref="ObjectDisposedException"/>.</summary>
-    public void Dispose()
-    {
-        if (_uses.Close()) _panels.Dispose();
-    }
+    public void Dispose() => _uses.Close();
 
     private void LoadWeights<T>(int expert, ReadOnlySpan<T> gate, ReadOnlySpan<T> up, ReadOnlySpan<T> down)
         where T : unmanaged
@@ -141,7 +139,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         RequireLength(gate.Length, size, nameof(gate), meaning);
         RequireLength(up.Length, size, nameof(up), meaning);
         RequireLength(down.Length, size, nameof(down), meaning);
-        using var use = new Use(this);
+        using var use = _uses.Enter(this);
         _weights.Begin(expert);
         fixed (T* g = gate, u = up, d = down) _panels.Pack(expert, g, u, d);
         _weights.End(expert);
@@ -183,22 +181,5 @@ public sealed unsafe class ExpertLayer : IDisposable
         float[] wide = new float[values.Length];
         BFloat16Values.Widen(values, wide);
         return wide;
-    }
-
-    /// <summary>A call: while it runs the weights stay.</summary>
-    private readonly ref struct Use
-    {
-        private readonly ExpertLayer _layer;
-
-        public Use(ExpertLayer layer)
-        {
-            ObjectDisposedException.ThrowIf(!layer._uses.TryEnter(), layer);
-            _layer = layer;
-        }
-
-        public void Dispose()
-        {
-            if (_layer._uses.Leave()) _layer._panels.Dispose();
-        }
     }
 }

@@ -29,16 +29,21 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     /// <summary>The bytes of all panels and biases.</summary>
     public long Bytes => _weights.Length + (_biases?.Length ?? 0);
 
-    /// <inheritdoc/>
-    public override bool IsPacked => true;
-
     private int BiasValues => (Shape.UpPanels + Shape.DownPanels) * TileKernel.Columns;
 
     /// <inheritdoc/>
-    public override byte* Up(int expert, int panel, byte* scratch) => Up(expert, panel);
+    public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place)
+    {
+        place = PanelPlace.Memory;
+        return Up(expert, panel);
+    }
 
     /// <inheritdoc/>
-    public override byte* Down(int expert, int panel, byte* scratch) => Down(expert, panel);
+    public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place)
+    {
+        place = PanelPlace.Memory;
+        return Down(expert, panel);
+    }
 
     /// <inheritdoc/>
     public override NextPanel NextUp(int expert, int panel) => NextPanel.Of(Up(expert, panel), Up(expert, panel) + Shape.UpPanelBytes / 2);
@@ -46,11 +51,11 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     /// <inheritdoc/>
     public override NextPanel NextDown(int expert, int panel) => NextPanel.Of(Down(expert, panel), Down(expert, panel) + Shape.DownPanelBytes / 2);
 
-    /// <summary>A panel of gate and up.</summary>
-    private byte* Up(int expert, int panel) => _weights.Start + expert * Shape.PackedBytes + panel * Shape.UpPanelBytes;
+    /// <summary>Where a panel of gate and up lies.</summary>
+    public byte* Up(int expert, int panel) => _weights.Start + expert * Shape.PackedBytes + panel * Shape.UpPanelBytes;
 
-    /// <summary>A panel of down.</summary>
-    private byte* Down(int expert, int panel) => Up(expert, Shape.UpPanels) + panel * Shape.DownPanelBytes;
+    /// <summary>Where a panel of down lies.</summary>
+    public byte* Down(int expert, int panel) => Up(expert, Shape.UpPanels) + panel * Shape.DownPanelBytes;
 
     /// <inheritdoc/>
     public override float* UpBias(int expert, int panel) => _biases is null ? null : (float*)_biases.Start + (long)expert * BiasValues + panel * TileKernel.Columns;

@@ -39,7 +39,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _inputs = memory.Area("the gathered rows", _rows.Count * (long)_shape.InputStride);
         _hidden = memory.Area("the hidden rows", _rows.Count * (long)_shape.HiddenStride);
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
-        _scratch = memory.Scratch(pool.Threads, source.IsPacked ? 0 : nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
+        _scratch = memory.Scratch(pool.Threads, nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
         ListTasks(pool.Threads);
         _tasks.Run(pool, this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate > WorkWorthWaking);
     }
@@ -112,10 +112,10 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         var (first, count) = _rows.Of(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
-            byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker));
+            byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
             var sink = new UpSink(this, first, panel, source.UpBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));
@@ -127,18 +127,18 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         var (first, count) = _rows.Of(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
-            byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker));
+            byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? source.NextDown(task.Expert, panel + 1) : NextPanel.None;
             var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, PlaceOf(panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(DownCounter(task.Expert));
     }
 
     // one block cannot fetch the next panel whole, so it fetches its own
-    private PanelPlace PlaceOf(bool isFirst, int rows) =>
-        !source.IsPacked ? PanelPlace.Cache : isFirst || rows <= kernel.MaxRows ? PanelPlace.Memory : PanelPlace.Fetched;
+    private PanelPlace PlaceOf(PanelPlace place, bool isFirst, int rows) =>
+        place == PanelPlace.Memory && !isFirst && rows > kernel.MaxRows ? PanelPlace.Fetched : place;
 
     private void CombineTokens(in PassTask task, int worker)
     {

@@ -6,14 +6,11 @@ internal abstract unsafe class PanelSource(ExpertShape shape)
     /// <summary>The sizes of every expert.</summary>
     public ExpertShape Shape { get; } = shape;
 
-    /// <summary>Whether panels lie in memory; else they are packed into the scratch when asked for.</summary>
-    public abstract bool IsPacked { get; }
-
-    /// <summary>A panel of gate and up: [depth][16 gate + 16 up].</summary>
-    public abstract byte* Up(int expert, int panel, byte* scratch);
+    /// <summary>A panel of gate and up: [depth][16 gate + 16 up]. Where there is none in memory it is packed, into the scratch if nowhere else.</summary>
+    public abstract byte* Up(int expert, int panel, byte* scratch, out PanelPlace place);
 
     /// <summary>A panel of down: [depth][32].</summary>
-    public abstract byte* Down(int expert, int panel, byte* scratch);
+    public abstract byte* Down(int expert, int panel, byte* scratch, out PanelPlace place);
 
     /// <summary>The memory of a panel of gate and up, to fetch ahead.</summary>
     public abstract NextPanel NextUp(int expert, int panel);

@@ -1,10 +1,20 @@
 namespace MoeSharp;
 
-/// <summary>Counts those who use what may be closed at any time: it ends when it is closed and the last has left.</summary>
-internal sealed class UseCount
+/// <summary>Counts those who use what may be closed at any time: it is freed when it is closed and the last has left.</summary>
+/// <param name="free">Frees it, once, on the thread that closes or that leaves last.</param>
+internal sealed class UseCount(Action free)
 {
     private int _users = 1;     // open counts as one
     private int _isClosed;
+
+    /// <summary>Begins a use that ends with the disposal of what is returned.</summary>
+    /// <param name="owner">What is used, for the message.</param>
+    /// <exception cref="ObjectDisposedException">It was closed.</exception>
+    public Use Enter(object owner)
+    {
+        ObjectDisposedException.ThrowIf(!TryEnter(), owner);
+        return new(this);
+    }
 
     /// <summary>Begins a use; false once closed.</summary>
     public bool TryEnter()
@@ -17,9 +27,22 @@ internal sealed class UseCount
         }
     }
 
-    /// <summary>Ends a use. True for the very last, which frees what was used.</summary>
-    public bool Leave() => Interlocked.Decrement(ref _users) == 0;
+    /// <summary>Ends a use.</summary>
+    public void Leave()
+    {
+        if (Interlocked.Decrement(ref _users) == 0) free();
+    }
 
-    /// <summary>Closes, where nobody has; true when that was the last use, as of <see cref="Leave"/>.</summary>
-    public bool Close() => Interlocked.Exchange(ref _isClosed, 1) == 0 && Leave();
+    /// <summary>Closes, where nobody has; it does not wait for uses to end.</summary>
+    public void Close()
+    {
+        if (Interlocked.Exchange(ref _isClosed, 1) == 0) Leave();
+    }
+
+    /// <summary>A use that has begun.</summary>
+    public readonly ref struct Use(UseCount uses)
+    {
+        /// <summary>Ends it.</summary>
+        public void Dispose() => uses.Leave();
+    }
 }

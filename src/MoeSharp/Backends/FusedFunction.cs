@@ -20,7 +20,8 @@ internal sealed class FusedFunction : GuardedFunction<FusedFunction>
         var call = (FusedCall)arguments[FusedInputs.Count]!;        // given by the one caller, FusedExperts
         var kept = call.Kernels.EmptyKept(call.Plan);
 
-        var sums = call.Kernels.Forward(new FusedInputs(tensors), call.Plan, kept);
+        var inputs = new FusedInputs(tensors);
+        var sums = call.Kernels.Forward(call.Kernels.Matrices(inputs), inputs.Tokens, call.Plan, kept);
 
         ctx.save_for_backward([.. tensors.OfType<Tensor>(), kept]);
         ctx.save_data(CallKey, call);

@@ -2,11 +2,14 @@ using static TorchSharp.torch;
 
 namespace MoeSharp;
 
-/// <summary>What the fused kernels read: dense float32 tensors on the host. The order is that of <see cref="FusedFunction"/>'s arguments.</summary>
+/// <summary>What the fused kernels read: dense tensors on the host, float32, the matrices of the experts bfloat16 too where there is no gradient. The order is that of <see cref="FusedFunction"/>'s arguments.</summary>
 internal readonly struct FusedInputs(IReadOnlyList<Tensor?> tensors)
 {
     /// <summary>How many there are.</summary>
     public const int Count = 8;
+
+    /// <summary>Whether the tensor at a place is one of the experts' matrices.</summary>
+    public static bool IsMatrix(int at) => at is 2 or 3 or 4;
 
     /// <summary>[T, D].</summary>
     public Tensor Tokens => tensors[0]!;

@@ -14,13 +14,20 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     /// <summary>Room for the pre-activations of a plan's rows.</summary>
     public Tensor EmptyKept(RoutingPlan plan) => empty((long)plan.Order.Length * _shape.KeptStride, float32);
 
+    /// <summary>The matrices and biases of experts: float32 or bfloat16, the biases float32.</summary>
+    /// <param name="inputs">The tensors.</param>
+    /// <param name="type">What the products read.</param>
+    public ExpertMatrices Matrices(FusedInputs inputs, TileType type = TileType.Float32) => new(
+        _shape with { Type = type }, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias),
+        inputs.Gate.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32);
+
     /// <summary>The sums [T, D] of the tokens' experts.</summary>
-    public Tensor Forward(FusedInputs inputs, RoutingPlan plan, Tensor? kept)
+    public Tensor Forward(PanelSource source, Tensor tokens, RoutingPlan plan, Tensor? kept)
     {
-        var sums = empty_like(inputs.Tokens);
-        var pass = new ForwardPass(Source(inputs), KernelCatalog.Tile(TileType.Float32), _epilogue, _applyTo);
+        var sums = empty_like(tokens);
+        var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo);
         var memory = PassMemory.Rent();
-        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Start(sums), Start(kept));
+        pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Start(kept));
         memory.Return();
         return sums;
     }
@@ -39,14 +46,11 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
             UpBias = Start(targets.UpBias),
             DownBias = Start(targets.DownBias),
         };
-        var pass = new BackwardPass(Source(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer(TileType.Float32), _epilogue, _applyTo);
+        var pass = new BackwardPass(Matrices(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer(TileType.Float32), _epilogue, _applyTo);
         var memory = PassMemory.Rent();
         pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Start(kept), Start(upstream), to);
         memory.Return();
     }
-
-    private ExpertMatrices Source(FusedInputs inputs) => new(
-        _shape, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias));
 
     // gradients that libtorch maps anew at every step: the first touch of each page is then a large part of writing them
     private static float* Fresh(Tensor? gradient)

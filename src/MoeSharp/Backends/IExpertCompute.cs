@@ -16,4 +16,9 @@ internal interface IExpertCompute
     /// <param name="plan">Who goes where.</param>
     /// <param name="experts">The parameters, cast to the type of the tokens where theirs is another.</param>
     Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts);
+
+    /// <summary>Frees what is kept between calls; the next call begins anew.</summary>
+    void Release()
+    {
+    }
 }

@@ -78,7 +78,7 @@ public sealed class ExpertPassBitsTests
             () =>
             {
                 using var own = new WorkerPool(2);
-                using var passes = new ExpertPasses(problem, new PassRun { Pool = i % 2 == 0 ? shared : own, IsPacked = i % 3 == 0 });
+                using var passes = new ExpertPasses(problem, new PassRun { Pool = i % 2 == 0 ? shared : own, IsPacked = i % 3 == 0, IsKept = i % 3 == 1 });
                 for (int round = 0; round < 10; round++)
                 {
                     passes.Run(problem.Part(round % 5, 3));
@@ -95,7 +95,7 @@ public sealed class ExpertPassBitsTests
     private static PassRun[] Runs(string name)
     {
         var run = new PassRun { Kernel = KernelCatalog.RunnableTiles.Single(kernel => kernel.Name == name) };
-        return [run, run with { IsPacked = true }];
+        return [run, run with { IsPacked = true }, run with { IsKept = true }];
     }
 
     private static void AssertSameBits(Dictionary<PassValue, float[]> expected, Dictionary<PassValue, float[]> actual)

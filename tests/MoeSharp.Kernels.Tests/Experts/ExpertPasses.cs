@@ -16,6 +16,9 @@ internal sealed record PassRun
     /// <summary>Whether the forward pass reads panels that were packed before.</summary>
     public bool IsPacked { get; init; }
 
+    /// <summary>Whether the forward pass keeps panels as it packs them.</summary>
+    public bool IsKept { get; init; }
+
     /// <summary>Whether arrays end right before a guard page; else they begin right after one.</summary>
     public bool IsAtEnd { get; init; } = true;
 }
@@ -27,6 +30,7 @@ internal sealed unsafe class ExpertPasses : IDisposable
     private readonly GuardedArrays _weights;
     private readonly PassMemory _memory = new();
     private readonly ExpertPanels? _panels;
+    private readonly PanelStore? _store;
     private readonly ExpertShape _shape;
     private readonly ForwardPass _forward;
     private readonly BackwardPass? _backward;
@@ -39,8 +43,9 @@ internal sealed unsafe class ExpertPasses : IDisposable
         _shape = new ExpertShape(setup.Hidden, setup.Intermediate, run.Kernel.Type);
         var matrices = new ExpertMatrices(_shape, Place(problem.Gate), Place(problem.Up), Place(problem.Down), Place(problem.GateBias), Place(problem.UpBias), Place(problem.DownBias));
         if (run.IsPacked) _panels = Pack(problem, matrices);
+        if (run.IsKept) _store = new PanelStore(_shape, setup.Experts);
         var epilogue = GatedEpilogue.Create(setup.Activation, setup.Limit);
-        _forward = new ForwardPass((PanelSource?)_panels ?? matrices, run.Kernel, epilogue, setup.ApplyTo);
+        _forward = new ForwardPass(_panels ?? _store?.Of(matrices) ?? matrices, run.Kernel, epilogue, setup.ApplyTo);
         if (run.Kernel.Type == TileType.Float32) _backward = new BackwardPass(matrices, run.Kernel, run.Outer, epilogue, setup.ApplyTo);
 
         float* Place(float[]? values) => values is null ? null : _weights.Of(values);
@@ -91,6 +96,7 @@ internal sealed unsafe class ExpertPasses : IDisposable
         _weights.Dispose();
         _memory.Dispose();
         _panels?.Dispose();
+        _store?.Dispose();
     }
 
     private ExpertPanels Pack(ExpertProblem problem, ExpertMatrices matrices)

@@ -84,12 +84,10 @@ public sealed class PassFailureTests
     {
         public int? Failing { get; set; }
 
-        public override bool IsPacked => false;
+        public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place) =>
+            expert == Failing && panel == 0 ? throw new InsufficientMemoryException($"no memory for expert {expert}") : matrices.Up(expert, panel, scratch, out place);
 
-        public override byte* Up(int expert, int panel, byte* scratch) =>
-            expert == Failing && panel == 0 ? throw new InsufficientMemoryException($"no memory for expert {expert}") : matrices.Up(expert, panel, scratch);
-
-        public override byte* Down(int expert, int panel, byte* scratch) => matrices.Down(expert, panel, scratch);
+        public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place) => matrices.Down(expert, panel, scratch, out place);
 
         public override NextPanel NextUp(int expert, int panel) => matrices.NextUp(expert, panel);
 

@@ -48,7 +48,7 @@ public static class MoeOptionsJson
     /// field that differs from its default. Reading it gives the options again, but for what has no meaning or no word: a
     /// <see cref="GroupLimit.Count"/> without <see cref="GroupRanking.TopSum"/>, a <see cref="RouterOptions.RenormalizePower"/> without
     /// <see cref="Renormalization.PNorm"/>, and the backends but for <see cref="ExpertBackend.Dense"/> without a capacity or a receive
-    /// buffer, which come back as <see cref="ExpertBackend.Auto"/>.
+    /// buffer, which come back as <see cref="ExpertBackend.Auto"/>, and <see cref="MoeOptions.KeepsPackedWeights"/>.
     /// </summary>
     /// <exception cref="ArgumentException">A number is not finite, or a value is no member of its enumeration.</exception>
     public static string Write(MoeOptions options)

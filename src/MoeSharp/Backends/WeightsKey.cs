@@ -1,0 +1,39 @@
+using System.Runtime.CompilerServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MoeSharp;
+
+/// <summary>
+/// What says that the matrices of experts are those of an earlier call: where they lie, libtorch's counts of their changes, and a sample of
+/// their values, which tells of memory that was written behind libtorch's back (a state dictionary that is read from a stream).
+/// </summary>
+internal readonly record struct WeightsKey(nint Gate, nint Up, nint Down, TileType Type, long Changes, ulong Sample)
+{
+    // TorchSharp has no binding; a script reaches it. Never freed, so compiled once; calls may run in parallel
+    private static readonly jit.CompilationUnit Script = jit.compile("def changes(a, b, c):\n    return a._version() + b._version() + c._version()\n");
+
+    /// <summary>The key of the experts now.</summary>
+    public static unsafe WeightsKey Of(Experts experts, ExpertMatrices matrices, TileType type)
+    {
+        using var changes = (Scalar)Script.invoke("changes", experts.Gate, experts.Up, experts.Down);
+        return new((nint)matrices.Gate(0), (nint)matrices.UpOf(0), (nint)matrices.DownOf(0), type, changes.ToInt64(), SampleOf(matrices, (int)experts.Gate.size(0)));
+    }
+
+    // one value of every matrix
+    private static unsafe ulong SampleOf(ExpertMatrices matrices, int experts)
+    {
+        long size = (long)matrices.Shape.Hidden * matrices.Shape.Intermediate;
+        ulong sample = 0;
+        for (int expert = 0; expert < experts; expert++)
+        {
+            long at = (long)((uint)expert * 2_654_435_761u % (ulong)size);
+            sample = (sample * 31 + Value(matrices.Gate(expert), at)) * 31 + Value(matrices.UpOf(expert), at);
+            sample = sample * 31 + Value(matrices.DownOf(expert), at);
+        }
+
+        return sample;
+
+        ulong Value(float* matrix, long index) => matrices.Type == TileType.Float32 ? Unsafe.As<float, uint>(ref matrix[index]) : ((ushort*)matrix)[index];
+    }
+}
