@@ -154,7 +154,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             PackInput(task.Expert, column, panel);
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, PanelPlace.Cache, NextPanel.None, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));
@@ -183,7 +183,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         if (task.First == 0 && _to.GateBias is not null) SumUpBias(task.Expert, gradients, count);
         if (_to.Gate is not null)
         {
-            OuterArguments arguments;
+            OuterArguments arguments = default;
             (arguments.AStride, arguments.BStride, arguments.Depth) = (_shape.KeptStride * sizeof(float), _shape.InputStride, count);
             arguments.C = _scratch.Tile(worker);
             for (int turns = 0; turns < _shape.UpPanels; turns += TurnsTogether)
@@ -196,7 +196,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                     {
                         nint row = matrix + (nint)turn * 16 * _shape.Hidden + column;
                         arguments.A = (byte*)(gradients + turn * Columns);
-                        Multiply(&arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
+                        OuterProduct.Run(outer, arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
                     }
                 }
             }
@@ -212,7 +212,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         if (task.First == 0 && _to.DownBias is not null) SumDownBias(task.Expert, first, count);
         if (_to.Down is not null)
         {
-            OuterArguments arguments;
+            OuterArguments arguments = default;
             (arguments.AStride, arguments.BStride, arguments.Depth) = (_shape.InputStride, _shape.HiddenStride, count);
             arguments.C = _scratch.Tile(worker);
             const int RowsTogether = TurnsTogether * Columns;
@@ -225,26 +225,12 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                     arguments.A = _upstream + first * _shape.InputStride + row * sizeof(float);
                     arguments.B = _hidden + first * _shape.HiddenStride + column * sizeof(float);
                     float* to = _to.Down + ((nint)task.Expert * _shape.Hidden + row) * _shape.Intermediate + column;
-                    Multiply(&arguments, rows, new WeightRows(to, null, rows, rows, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column)));
+                    OuterProduct.Run(outer, arguments, rows, new WeightRows(to, null, rows, rows, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column)));
                 }
             }
         }
 
         _tasks.Done(InputCounter(task.Expert));
-    }
-
-    // all rows of a block of columns, in tiles of nearly equal size
-    private void Multiply(OuterArguments* arguments, int rows, WeightRows to)
-    {
-        int tiles = (rows + outer.MaxRows - 1) / outer.MaxRows;
-        for (int tile = 0, first = 0; tile < tiles; tile++)
-        {
-            int count = rows / tiles + (tile < rows % tiles ? 1 : 0);
-            outer.Multiply(arguments, count);
-            to.Store(arguments->C, first, count);
-            arguments->A += count * sizeof(float);
-            first += count;
-        }
     }
 
     private void SumUpBias(int expert, float* gradients, int count)

@@ -14,5 +14,7 @@ internal sealed unsafe class Float32OuterAvx2 : OuterKernel
 
     public override int MaxRows => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.MaxRows;
 
+    public override int DepthPart => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.TokensPart;
+
     public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.Multiply(arguments, rows);
 }

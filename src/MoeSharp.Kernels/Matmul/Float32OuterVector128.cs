@@ -14,5 +14,7 @@ internal sealed unsafe class Float32OuterVector128 : OuterKernel
 
     public override int MaxRows => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.MaxRows;
 
+    public override int DepthPart => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.TokensPart;
+
     public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.Multiply(arguments, rows);
 }

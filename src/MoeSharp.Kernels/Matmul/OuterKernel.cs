@@ -21,6 +21,9 @@ internal unsafe struct OuterArguments
 
     /// <summary>The number of lanes that are summed over; 0 or more.</summary>
     public nint Depth;
+
+    /// <summary>Not 0 to go on with the sums that <see cref="C"/> holds, which only kernels with a <see cref="OuterKernel.DepthPart"/> can.</summary>
+    public nint Continues;
 }
 
 /// <summary>
@@ -41,6 +44,9 @@ internal abstract unsafe class OuterKernel : IKernel
 
     /// <inheritdoc/>
     public abstract int MaxRows { get; }
+
+    /// <summary>The depth of which many tiles are computed before the next, so that it stays in the nearest cache. All, unless the kernel can go on with sums.</summary>
+    public virtual int DepthPart => int.MaxValue;
 
     /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
     public abstract void Multiply(OuterArguments* arguments, int rows);

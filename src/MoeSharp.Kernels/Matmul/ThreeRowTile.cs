@@ -45,7 +45,10 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     /// <summary>18 KB of a panel: with the rows and their sums it stays in a nearest cache of 32 KB.</summary>
     public const int DepthPart = 144;
 
-    private const int Lane = 4;
+    /// <summary>12 KB of tokens' columns, which lie far apart and are not fetched ahead.</summary>
+    public const int TokensPart = 96;
+
+    private const int Lane = 4, Line = 64;
 
     private static readonly delegate*<in Streams, int, void>[]
         FromPanel = [null, &Pass<Rows1, Panel>, &Pass<Rows2, Panel>, &Pass<Rows3, Panel>],
@@ -86,7 +89,16 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     /// <summary>A tile of an <see cref="OuterKernel"/>: it sums over rows of tokens.</summary>
     public static void Multiply(OuterArguments* arguments, int rows)
     {
-        var streams = new Streams { A = arguments->A, AStride = arguments->AStride, B = arguments->B, BStride = arguments->BStride, C = arguments->C, Depth = arguments->Depth };
+        var streams = new Streams
+        {
+            A = arguments->A,
+            AStride = arguments->AStride,
+            B = arguments->B,
+            BStride = arguments->BStride,
+            C = arguments->C,
+            Depth = arguments->Depth,
+            Continues = arguments->Continues != 0,
+        };
         for (int column = 0; column < TileKernel.Columns; column += Vectors * TLanes.Count) FromTokens[rows](streams, column);
     }
 
@@ -119,6 +131,12 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
                 Sse.Prefetch1(fetch);
                 Sse.Prefetch1(fetch + fetchStep);
                 fetch += 2 * fetchStep;
+            }
+
+            if (!TReads.IsPanel && Sse.IsSupported)     // the rows that come after lie in other lines
+            {
+                Sse.Prefetch0(a + Line);
+                Sse.Prefetch0(a + aStep + Line);
             }
 
             x = TLanes.Broadcast(a);
