@@ -7,7 +7,7 @@ namespace MoeSharp.Cli.Tests;
 /// <summary><c>moesharp bench layer</c>: what it reports, not how fast anything is.</summary>
 public sealed class BenchLayerTests : IDisposable
 {
-    private static readonly string[] Fields = ["suite", "shape", "tokens", "dtype", "pass", "engine", "median_ms", "best_ms", "peak_share", "read_share", "slowdown"];
+    private static readonly string[] Fields = ["suite", "shape", "tokens", "dtype", "pass", "engine", "median_ms", "best_ms", "peak_share", "read_share", "slowdown", "rounds"];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -30,6 +30,7 @@ public sealed class BenchLayerTests : IDisposable
             Assert.InRange(result.GetProperty("peak_share").GetDouble(), 1e-6, 1.2);
             Assert.True(result.GetProperty("read_share").GetDouble() > 0);       // of weights in the caches, even above 1
             Assert.InRange(result.GetProperty("best_ms").GetDouble(), 1e-6, result.GetProperty("median_ms").GetDouble());
+            Assert.Equal(2, result.GetProperty("rounds").GetInt32());
             Assert.True(result.GetProperty("engine").GetString() != "moesharp" || result.GetProperty("slowdown").GetDouble() == 1);
         });
         Assert.Matches(@"(?m)^tiny +16 +balanced +fp32 +forward +moesharp ", tool.Output);
@@ -45,56 +46,6 @@ public sealed class BenchLayerTests : IDisposable
         var results = report.RootElement.GetProperty("results").EnumerateArray().ToArray();
         Assert.Equal(["moesharp", "torch-grouped"], results.Select(result => result.GetProperty("engine").GetString()));
         Assert.All(results, result => Assert.Equal(PeakLoop.IsSupported(ProductType.Bf16) ? JsonValueKind.Number : JsonValueKind.Null, result.GetProperty("peak_share").ValueKind));
-    }
-
-    [Fact]
-    public void Table_OfAReport_GoesBetweenTheCommentsOfADocument()
-    {
-        var (report, document) = (_folder.File("layer.json"), _folder.File("page.md"));
-        File.WriteAllText(document, "before\n<!-- results of moesharp bench layer -->\nold\n<!-- end of results -->\nafter\n");
-
-        var tool = CapturedTool.Run("bench", "table", Report(report), "--into", document);
-
-        Assert.Equal((ExitCode.Success, "", ""), (tool.ExitCode, tool.Output, tool.Error));
-        Assert.Equal("""
-            before
-            <!-- results of moesharp bench layer -->
-            | shape | tokens | routing | type | pass | ms | of peak | of read | torch-loop |
-            | --- | --: | --- | --- | --- | --: | --: | --: | --: |
-            | tiny | 16 | zipf | fp32 | forward | 1.23 | 50 % | 25 % | 2.03× |
-            | tiny | 16 | zipf | bf16 | train | 100 |  | 25 % |  |
-
-            P (AVX2), 2 threads, pinned; A 1, B 2; fp32 100 GFLOPS (best 110), reads 20.0 GB/s (best 21.5). Times of other engines are multiples of MoeSharp's.
-            <!-- end of results -->
-            after
-
-            """.ReplaceLineEndings("\n"), File.ReadAllText(document));
-    }
-
-    [Theory]
-    [InlineData("[]", "is no report of bench layer: ")]
-    [InlineData("""{"version":2}""", "is no report of bench layer")]
-    public void Table_OfAnotherFile_SaysThatItIsNone(string text, string message)
-    {
-        string file = _folder.File("other.json");
-        File.WriteAllText(file, text);
-
-        var tool = CapturedTool.Run("bench", "table", file);
-
-        Assert.Equal(ExitCode.Failure, tool.ExitCode);
-        Assert.StartsWith($"{file} {message}", tool.Error, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Table_DocumentWithoutAPlace_SaysWhatToPutThere()
-    {
-        var (report, document) = (_folder.File("layer.json"), _folder.File("page.md"));
-        File.WriteAllText(document, "nothing\n");
-
-        var tool = CapturedTool.Run("bench", "table", Report(report), "--into", document);
-
-        Assert.Equal(ExitCode.Failure, tool.ExitCode);
-        Assert.StartsWith($"{document} has no place for results; put a line", tool.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -135,17 +86,4 @@ public sealed class BenchLayerTests : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
-
-    private static string Report(string file)
-    {
-        File.WriteAllText(file, """
-            {"version":1,"machine":{"processor":"P","cores":4,"vectors":"AVX2","operating_system":"O","runtime":"R","libraries":["A 1","B 2"],"threads":2,"pinned":true},
-             "limits":{"fp32_gflops":{"median":100,"best":110},"bf16_gflops":null,"read_gbs":{"median":20,"best":21.5}},
-             "results":[
-              {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"fp32","pass":"forward","engine":"moesharp","median_ms":1.234567,"best_ms":1,"peak_share":0.5,"read_share":0.25,"slowdown":1},
-              {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"fp32","pass":"forward","engine":"torch-loop","median_ms":2.5,"best_ms":2,"peak_share":0.2,"read_share":0.1,"slowdown":2.026},
-              {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"bf16","pass":"train","engine":"moesharp","median_ms":100.4,"best_ms":1,"peak_share":null,"read_share":0.25,"slowdown":1}]}
-            """);
-        return file;
-    }
 }

@@ -63,7 +63,7 @@ internal static class BenchLayerCommand
         }
         finally
         {
-            if (results.Count > 0) writer.Write(new LayerBenchmarkReport(1, BenchmarkMachine.Describe(options.Engines, pinned), limits.Limits(), results));
+            if (results.Count > 0) writer.Write(new LayerBenchmarkReport(1, BenchmarkMachine.Describe(options.Engines, pinned, surroundings.Time), limits.Limits(), results));
         }
     }
 

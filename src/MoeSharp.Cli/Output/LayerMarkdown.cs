@@ -6,38 +6,59 @@ namespace MoeSharp.Cli;
 /// <summary>A layer benchmark as a table in Markdown: a row for each case, moesharp's time and shares, and how many times longer the others take.</summary>
 internal static class LayerMarkdown
 {
-    private const string Begin = "<!-- results of moesharp bench layer -->", End = "<!-- end of results -->";
-
-    /// <summary>The lines, and what they were measured on.</summary>
-    public static string Of(LayerBenchmarkReport report)
+    /// <summary>A line on what was measured, when and with what, and the rows of those results that are shown.</summary>
+    /// <exception cref="MoeException">No result is shown.</exception>
+    public static string Of(LayerBenchmarkReport report, Func<LayerResult, bool> isShown)
     {
-        string[] others = [.. report.Results.Select(result => result.Engine).Where(engine => engine != LayerEngine.All[0].Name).Distinct()];
-        var text = new StringBuilder();
-        Row(text, ["shape", "tokens", "routing", "type", "pass", "ms", "of peak", "of read", .. others]);
-        Row(text, ["---", "--:", "---", "---", "---", "--:", "--:", "--:", .. others.Select(_ => "--:")]);
-        foreach (var one in report.Results.GroupBy(result => (result.Shape, result.Tokens, result.Suite, result.Dtype, result.Pass)))
+        LayerResult[] results = [.. report.Results.Where(isShown)];
+        if (results.Length == 0) throw new MoeException("No result is of that shape, number of tokens, routing and pass.");
+
+        Column[] choices = [new("routing", result => result.Suite), new("type", result => result.Dtype), new("pass", result => result.Pass)];
+        var ours = results.Where(IsOurs).ToArray();
+        var (same, differing) = (choices.Where(choice => ours.DistinctBy(choice.Of).Count() == 1).ToArray(), choices.Where(choice => ours.DistinctBy(choice.Of).Count() > 1).ToArray());
+        string[] others = [.. results.Where(result => !IsOurs(result)).Select(result => result.Engine).Distinct()];
+
+        var text = new StringBuilder().Append($"{Heading(report, same.Select(choice => choice.Of(ours[0])), results)}\n\n");
+        Row(text, ["shape", "tokens", .. differing.Select(choice => choice.Name), "ms", "of peak", "of read", .. others]);
+        Row(text, ["---", "--:", .. differing.Select(_ => "---"), "--:", "--:", "--:", .. others.Select(_ => "--:")]);
+        foreach (var one in Cases(results))
         {
-            var ours = one.First(result => result.Engine == LayerEngine.All[0].Name);
             Row(text, [
-                ours.Shape, $"{ours.Tokens}", ours.Suite, ours.Dtype, ours.Pass, Time(ours.MedianMs), Share(ours.PeakShare), Share(ours.ReadShare),
-                .. others.Select(other => one.FirstOrDefault(result => result.Engine == other) is { } result ? Quantity.Text($"{result.Slowdown:0.00}×") : "")]);
+                one[0].Shape, $"{one[0].Tokens}", .. differing.Select(choice => choice.Of(one[0])), Time(one[0].MedianMs), Share(one[0].PeakShare), Share(one[0].ReadShare),
+                .. others.Select(other => one.Find(result => result.Engine == other) is { } result ? Quantity.Text($"{result.Slowdown:0.00}×") : "")]);
         }
 
-        var machine = report.Machine;
-        text.Append('\n').Append($"{machine.Processor} ({machine.Vectors}), {Quantity.Counted(machine.Threads, "thread", "threads")}{(machine.Pinned ? ", pinned" : "")}; {string.Join(", ", machine.Libraries)}; ");
-        text.Append($"{LayerReportWriter.Limits(report.Limits)}. Times of other engines are multiples of MoeSharp's.\n");
         return text.ToString();
     }
 
-    /// <summary>A document with the table between its two comments, whatever stood there before.</summary>
-    /// <exception cref="MoeException">The document has no place for it.</exception>
-    public static string Into(string document, string name, string table)
-    {
-        int from = document.IndexOf(Begin, StringComparison.Ordinal);
-        int to = document.IndexOf(End, StringComparison.Ordinal);
-        if (from < 0 || to < from) throw new MoeException($"{name} has no place for results; put a line '{Begin}' and a line '{End}' where they belong.");
+    private static bool IsOurs(LayerResult result) => result.Engine == LayerEngine.Ours;
 
-        return $"{document[..(from + Begin.Length)]}\n{table}{document[to..]}";
+    // a case's results follow on each other, moesharp's first
+    private static List<List<LayerResult>> Cases(IEnumerable<LayerResult> results)
+    {
+        var cases = new List<List<LayerResult>>();
+        foreach (var result in results)
+        {
+            if (IsOurs(result)) cases.Add([]);
+            cases[^1].Add(result);
+        }
+
+        return cases;
+    }
+
+    private static string Heading(LayerBenchmarkReport report, IEnumerable<string> same, LayerResult[] results)
+    {
+        var machine = report.Machine;
+        string when = machine.Date is null ? "" : $", {machine.Date}", rounds = Rounds(results);
+        return $"{string.Join(", ", same.Prepend($"{machine.Processor} ({machine.Vectors}), {Quantity.Counted(machine.Threads, "thread", "threads")}{(machine.Pinned ? ", pinned" : "")}{when}"))}; "
+            + $"{string.Join(", ", machine.Libraries)}; {LayerReportWriter.Limits(report.Limits)}. "
+            + $"ms, of peak and of read are MoeSharp's, the other engines' times multiples of it{rounds}.";
+    }
+
+    private static string Rounds(LayerResult[] results)
+    {
+        var (least, most) = (results.Min(result => result.Rounds), results.Max(result => result.Rounds));
+        return least is null ? "" : least == most ? $"; medians of {Quantity.Counted(least.Value, "round", "rounds")}" : $"; medians of {least} to {most} rounds";
     }
 
     private static void Row(StringBuilder text, IEnumerable<string> cells) => text.Append($"| {string.Join(" | ", cells)} |\n");
@@ -45,4 +66,7 @@ internal static class LayerMarkdown
     private static string Time(double milliseconds) => milliseconds.ToString(milliseconds < 10 ? "0.00" : milliseconds < 100 ? "0.0" : "0", CultureInfo.InvariantCulture);
 
     private static string Share(double? share) => share is { } known ? Quantity.Text($"{known * 100:0} %") : "";
+
+    /// <summary>What a case is of, and how the table names it.</summary>
+    private sealed record Column(string Name, Func<LayerResult, string> Of);
 }

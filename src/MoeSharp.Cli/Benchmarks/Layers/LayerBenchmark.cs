@@ -123,7 +123,8 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
                 BestMs: times.Min() * 1e3,
                 PeakShare: one.Rounds[0].Peak is null ? null : Median(round => one.Flops / round.Seconds[engine] / round.Peak!.Value),      // supported in one round, supported in all
                 ReadShare: Median(round => one.Bytes / round.Seconds[engine] / round.Read),
-                Slowdown: Median(round => round.Seconds[engine] / round.Seconds[0]));
+                Slowdown: Median(round => round.Seconds[engine] / round.Seconds[0]),
+                Rounds: times.Length);
         }
 
         double Median(Func<LayerRound, double> value) => PairedTimes.MedianOf([.. one.Rounds.Select(value)]);

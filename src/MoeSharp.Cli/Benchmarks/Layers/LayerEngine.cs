@@ -6,10 +6,13 @@ namespace MoeSharp.Cli;
 /// <param name="Create">Makes it ready for the weights of a layer.</param>
 internal sealed record LayerEngine(string Name, Func<string> Library, Func<MeasuredLayer, IExpertCompute> Create)
 {
+    /// <summary>The name of the library's own kernels.</summary>
+    public const string Ours = "moesharp";
+
     /// <summary>Those of the library; the first is what the others are compared with.</summary>
     public static IReadOnlyList<LayerEngine> All { get; } =
     [
-        Of("moesharp", ExpertBackend.Fused, () => $"MoeSharp {VersionReport.ToolVersion}"),
+        Of(Ours, ExpertBackend.Fused, () => $"MoeSharp {VersionReport.ToolVersion}"),
         Of("torch-loop", ExpertBackend.Loop, () => $"libtorch {VersionReport.LibtorchVersion}"),
         Of("torch-grouped", ExpertBackend.Grouped, () => $"libtorch {VersionReport.LibtorchVersion}"),
     ];
