@@ -12,12 +12,18 @@ namespace MoeSharp;
 public sealed class Experts : Module
 {
     internal Experts(ExpertOptions options, int expertCount, int hiddenSize, Device? device, Generator? generator)
+        : this(options, expertCount, hiddenSize, device, shape => Initial.Normal(shape, device, generator))
+    {
+    }
+
+    /// <summary>Experts whose weights are what a function gives for gate, up and down, in this order.</summary>
+    internal Experts(ExpertOptions options, int expertCount, int hiddenSize, Device? device, Func<long[], Parameter> weights)
         : base(nameof(Experts))
     {
         var (E, D, H) = (expertCount, hiddenSize, options.IntermediateSize);
-        Gate = Initial.Normal([E, H, D], device, generator);
-        Up = Initial.Normal([E, H, D], device, generator);
-        Down = Initial.Normal([E, D, H], device, generator);
+        Gate = weights([E, H, D]);
+        Up = weights([E, H, D]);
+        Down = weights([E, D, H]);
         GateBias = options.HasBias ? Initial.Zeros([E, H], device) : null;
         UpBias = options.HasBias ? Initial.Zeros([E, H], device) : null;
         DownBias = options.HasBias ? Initial.Zeros([E, D], device) : null;

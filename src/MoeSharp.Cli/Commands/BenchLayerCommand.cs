@@ -16,7 +16,7 @@ internal static class BenchLayerCommand
         var types = ToolOption.Of("--dtype", "NAME,NAME", ValueKind.SomeOf<ProductType>(), "types of weights and tokens: fp32, bf16", "those the processor multiplies");
         var engines = ToolOption.Of("--engine", "NAME,NAME", ValueKind.SomeOf(known, engine => engine.Name), $"engines beside {known[0].Name}, of {Names(known.Skip(1), engine => engine.Name)}", "all");
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "the most rounds of each comparison", $"{plain.Rounds}");
-        var seconds = ToolOption.Of("--seconds", "N", ValueKind.WholeNumberFrom(1), "no further round begins after these, for one shape, number of tokens and type", $"{plain.Time.TotalSeconds:F0}");
+        var seconds = ToolOption.Of("--seconds", "N", ValueKind.WholeNumberFrom(1), "for one shape, number of tokens and type; a further round begins only if it ends within these", $"{plain.Time.TotalSeconds:F0}");
         var pin = ToolOption.Switch("--pin", "keep every thread on a processor of its own (Linux)", "true");
         var json = JsonOption.Create();
 

@@ -10,7 +10,7 @@ internal static class BenchTableCommand
 {
     public static ToolCommand Create(Surroundings surroundings)
     {
-        var file = new Argument<string>("file") { HelpName = "FILE", Description = "what bench layer --json wrote", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Argument<string>("file") { HelpName = "[FILE]", Description = "what bench layer --json wrote", Arity = ArgumentArity.ZeroOrOne };
         var shapes = ToolOption.Of("--shape", "NAME,NAME", ValueKind.SomeOf([.. LayerShape.All.Select(shape => shape.Name)], name => name), "only these sizes of layers", "all");
         var tokens = ToolOption.Of("--tokens", "N,N", ValueKind.WholeNumbers, "only these numbers of tokens", "all");
         var suites = ToolOption.Of("--suite", "NAME,NAME", ValueKind.SomeOf<RoutingSuite>(), "only this routing: balanced, zipf", "all");

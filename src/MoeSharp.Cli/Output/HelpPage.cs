@@ -27,7 +27,7 @@ internal sealed class HelpPage(int width) : SynchronousCommandLineAction
 
     public static string Usage(Command command)
     {
-        List<string> parts = [PathOf(command), .. command.Arguments.Select(argument => argument.Arity.MinimumNumberOfValues == 0 ? $"[{argument.HelpName}]" : argument.HelpName ?? argument.Name)];
+        List<string> parts = [PathOf(command), .. command.Arguments.Select(argument => argument.HelpName ?? argument.Name)];
         if (command.Subcommands.Count > 0) parts.Add("COMMAND");
         parts.AddRange(command.Options.Where(option => option.Required).Select(option => $"{option.Name} {option.HelpName}"));
 

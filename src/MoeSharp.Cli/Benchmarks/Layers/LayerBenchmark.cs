@@ -12,40 +12,41 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(15);      // lets the threads of the engine before go to sleep
     private static readonly TimeSpan Wake = TimeSpan.FromMilliseconds(12);       // wakes those of this one
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(30);
+    private const int FewRounds = 3;        // fewer say little
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(250);    // compiled anew in the background, once it was called often
 
     /// <summary>Measures every case, and gives its results as soon as they are known.</summary>
     /// <exception cref="MoeException">Two engines do not compute the same.</exception>
     public IEnumerable<LayerResult> Run()
     {
+        foreach (var type in options.Types) CompileAll(type);
         foreach (var shape in options.Shapes)
         {
             foreach (var type in options.Types)
             {
                 stop.ThrowIfCancellationRequested();
                 say($"{shape.Name}, {Word(type)}: {Quantity.Bytes((long)(shape.WeightsPerExpert * shape.Experts) * (type == ProductType.Bf16 ? 2 : 4))} of weights");
+                var clock = Stopwatch.StartNew();
                 using var layer = new MeasuredLayer(shape, type);
-                foreach (var result in options.Tokens.SelectMany(tokens => Measure(layer, tokens))) yield return result;
+                foreach (int tokens in options.Tokens)
+                {
+                    foreach (var result in Measure(layer, tokens, clock)) yield return result;
+                    clock.Restart();
+                }
             }
         }
     }
 
-    private List<LayerResult> Measure(MeasuredLayer layer, int tokens)
+    private List<LayerResult> Measure(MeasuredLayer layer, int tokens, Stopwatch clock)
     {
         LayerCase[] cases = [.. options.Suites.SelectMany(suite => options.Passes.Select(pass => new LayerCase(layer, tokens, suite, pass, options.Engines)))];
         try
         {
-            var clock = Stopwatch.StartNew();
-            foreach (var one in cases.Where(one => one.Suite == options.Suites[0])) Prepare(one);
-            TimeSpan last = TimeSpan.Zero;
-            for (int round = 0; round < options.Rounds && (round == 0 || clock.Elapsed + last < options.Time); round++)
-            {
-                var before = clock.Elapsed;
-                foreach (var one in cases) one.Rounds.Add(MeasureRound(one, round));
-                last = clock.Elapsed - before;
-            }
+            HoldAgainstEachOther(cases[0]);
+            foreach (var one in cases) MeasureRound(one);
+            while (Next(cases, options.Time - clock.Elapsed) is { } one) MeasureRound(one);
 
-            say($"{layer.Shape.Name}, {Word(layer.Type)}, {Quantity.Counted(tokens, "token", "tokens")}: {Quantity.Counted(cases[0].Rounds.Count, "round", "rounds")} in {clock.Elapsed.TotalSeconds:F0} s");
+            Say(layer, tokens, cases, clock.Elapsed);
             return [.. cases.SelectMany(Results)];
         }
         finally
@@ -54,24 +55,41 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
         }
     }
 
-    /// <summary>Runs every engine until it is compiled, and holds the outputs against each other.</summary>
-    private void Prepare(LayerCase one)
+    // the case with the fewest rounds, of those whose next one ends in time: slow cases get fewer than fast ones
+    private LayerCase? Next(LayerCase[] cases, TimeSpan left) =>
+        cases.Where(one => one.Rounds.Count < options.Rounds && one.Rounds[^1].Duration < left).MinBy(one => one.Rounds.Count);
+
+    private void Say(MeasuredLayer layer, int tokens, LayerCase[] cases, TimeSpan time)
+    {
+        string rounds = string.Join(", ", cases.Select(one => $"{Word(one.Suite)} {Word(one.Pass)} {one.Rounds.Count}"));
+        string advice = cases.Any(one => one.Rounds.Count < Math.Min(FewRounds, options.Rounds)) ? $"; for {FewRounds} or more choose one --suite or --pass, or more --seconds" : "";
+        say($"{layer.Shape.Name}, {Word(layer.Type)}, {Quantity.Counted(tokens, "token", "tokens")}: rounds of {rounds}, in {time.TotalSeconds:F0} s{advice}");
+    }
+
+    // on the smallest layer, where calls are quick: on a large one it would take minutes
+    private void CompileAll(ProductType type)
+    {
+        using var layer = new MeasuredLayer(LayerShape.Smallest, type);
+        foreach (var (tokens, pass) in options.Tokens.SelectMany(tokens => options.Passes.Select(pass => (tokens, pass))))
+        {
+            using var one = new LayerCase(layer, tokens, options.Suites[0], pass, options.Engines);
+            for (int engine = 0; engine < one.Engines.Count; engine++)
+            {
+                stop.ThrowIfCancellationRequested();
+                long start = Stopwatch.GetTimestamp();
+                do one.RunOnce(engine); while (Stopwatch.GetElapsedTime(start) < WarmUp);
+            }
+        }
+    }
+
+    private void HoldAgainstEachOther(LayerCase one)
     {
         using var scope = NewDisposeScope();
-        Tensor? expected = null;
-        for (int engine = 0; engine < one.Engines.Count; engine++)
+        var expected = one.Output(0);
+        for (int engine = 1; engine < one.Engines.Count; engine++)
         {
             stop.ThrowIfCancellationRequested();
-            long start = Stopwatch.GetTimestamp();
-            if (one.Pass == options.Passes[0])
-            {
-                var output = one.Output(engine);
-                expected ??= output;
-                Check(one, engine, (output - expected).abs().max().item<float>() / expected.abs().max().item<float>());
-            }
-
-            if (one.Pass == LayerPass.Train) one.RunOnce(engine);
-            while (Stopwatch.GetElapsedTime(start) < WarmUp) one.RunOnce(engine);
+            Check(one, engine, (one.Output(engine) - expected).abs().max().item<float>() / expected.abs().max().item<float>());
         }
     }
 
@@ -82,28 +100,32 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
             throw new MoeException($"{one.Engines[engine].Name} and {one.Engines[0].Name} differ by {difference:G3} of the largest output ({one.Shape.Name}, {one.Tokens} tokens, {Word(one.Type)}); expected less than {tolerance}.");
     }
 
-    private LayerRound MeasureRound(LayerCase one, int round)
+    private void MeasureRound(LayerCase one)
     {
+        long start = Stopwatch.GetTimestamp();
         double[] seconds = new double[one.Engines.Count], bytes = new double[seconds.Length];
         double?[] flops = new double?[seconds.Length];
         for (int i = 0; i < seconds.Length; i++)
         {
             stop.ThrowIfCancellationRequested();
-            int engine = (i + round) % seconds.Length;
+            int engine = (i + one.Rounds.Count) % seconds.Length;
             Thread.Sleep(Pause);
             seconds[engine] = MedianOfSlice(one, engine);
             Thread.Sleep(Pause);
             (flops[i], bytes[i]) = (limits.Peak(one.Type), limits.Read());
         }
 
-        return new LayerRound(seconds, flops[0] is null ? null : PairedTimes.MedianOf([.. flops.OfType<double>()]), PairedTimes.MedianOf(bytes));
+        one.Rounds.Add(new LayerRound(
+            seconds, flops[0] is null ? null : PairedTimes.MedianOf([.. flops.OfType<double>()]), PairedTimes.MedianOf(bytes), Stopwatch.GetElapsedTime(start)));
     }
 
     private static double MedianOfSlice(LayerCase one, int engine)
     {
         long start = Stopwatch.GetTimestamp();
-        bool isLong = one.Rounds.Count > 0 && one.Rounds[^1].Seconds[engine] > Wake.TotalSeconds;     // then waking is a small part of it
-        while (!isLong && Stopwatch.GetElapsedTime(start) < Wake) one.RunOnce(engine);
+        var first = one.RunOnce(engine);
+        if (first >= Slice) return first.TotalSeconds;      // waking is a small part of it
+
+        while (Stopwatch.GetElapsedTime(start) < Wake) one.RunOnce(engine);
 
         var times = new List<double>();
         start = Stopwatch.GetTimestamp();

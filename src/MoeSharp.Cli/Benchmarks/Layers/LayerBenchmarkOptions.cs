@@ -20,8 +20,8 @@ internal sealed record LayerBenchmarkOptions
     /// <summary>The most rounds.</summary>
     public int Rounds { get; init; } = 15;
 
-    /// <summary>The time after which no further round begins, for one shape, number of tokens and type.</summary>
-    public TimeSpan Time { get; init; } = TimeSpan.FromSeconds(25);
+    /// <summary>The time for one shape, number of tokens and type, with what it takes to make the weights: after a first round of every case no further one begins that would not end in it.</summary>
+    public TimeSpan Time { get; init; } = TimeSpan.FromSeconds(45);
 
     /// <summary>Whether every thread stays on a processor of its own.</summary>
     public bool Pins { get; init; } = true;

@@ -105,4 +105,5 @@ internal sealed class LayerCase : IDisposable
 /// <param name="Seconds">The time of each engine.</param>
 /// <param name="Peak">Flops per second that the machine could do in this round; null where it does not multiply the type.</param>
 /// <param name="Read">Bytes per second of a plain read in this round.</param>
-internal sealed record LayerRound(double[] Seconds, double? Peak, double Read);
+/// <param name="Duration">How long all of the round took.</param>
+internal sealed record LayerRound(double[] Seconds, double? Peak, double Read, TimeSpan Duration);

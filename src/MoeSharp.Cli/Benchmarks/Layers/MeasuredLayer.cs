@@ -11,9 +11,8 @@ internal sealed class MeasuredLayer : IDisposable
     public MeasuredLayer(LayerShape shape, ProductType type)
     {
         (Shape, Type) = (shape, type);
-        var options = shape.ToOptions(ExpertBackend.Auto);
-        using var generator = new Generator(7);
-        Experts = new Experts(options.Experts, shape.Experts, shape.HiddenSize, device: null, generator);
+        using var random = new RepeatedWeights(seed: 7);
+        Experts = new Experts(shape.ToOptions(ExpertBackend.Auto).Experts, shape.Experts, shape.HiddenSize, device: null, random.Next);
         if (type == ProductType.Bf16) Experts.to(bfloat16);
     }
 
