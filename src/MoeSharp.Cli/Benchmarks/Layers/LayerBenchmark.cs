@@ -57,12 +57,12 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
 
     // the case with the fewest rounds, of those whose next one ends in time: slow cases get fewer than fast ones
     private LayerCase? Next(LayerCase[] cases, TimeSpan left) =>
-        cases.Where(one => one.Rounds.Count < options.Rounds && one.Rounds[^1].Duration < left).MinBy(one => one.Rounds.Count);
+        cases.Where(one => one.Rounds.Count <= options.Rounds && one.Rounds[^1].Duration < left).MinBy(one => one.Rounds.Count);
 
     private void Say(MeasuredLayer layer, int tokens, LayerCase[] cases, TimeSpan time)
     {
-        string rounds = string.Join(", ", cases.Select(one => $"{Word(one.Suite)} {Word(one.Pass)} {one.Rounds.Count}"));
-        string advice = cases.Any(one => one.Rounds.Count < Math.Min(FewRounds, options.Rounds)) ? $"; for {FewRounds} or more choose one --suite or --pass, or more --seconds" : "";
+        string rounds = string.Join(", ", cases.Select(one => $"{Word(one.Suite)} {Word(one.Pass)} {one.Counted.Count}"));
+        string advice = cases.Any(one => one.Counted.Count < Math.Min(FewRounds, options.Rounds)) ? $"; for {FewRounds} or more choose one --suite or --pass, or more --seconds" : "";
         say($"{layer.Shape.Name}, {Word(layer.Type)}, {Quantity.Counted(tokens, "token", "tokens")}: rounds of {rounds}, in {time.TotalSeconds:F0} s{advice}");
     }
 
@@ -138,18 +138,18 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
         for (int i = 0; i < one.Engines.Count; i++)
         {
             int engine = i;
-            double[] times = [.. one.Rounds.Select(round => round.Seconds[engine])];
+            double[] times = [.. one.Counted.Select(round => round.Seconds[engine])];
             yield return new LayerResult(
                 Word(one.Suite), one.Shape.Name, one.Tokens, Word(one.Type), Word(one.Pass), one.Engines[engine].Name,
                 MedianMs: PairedTimes.MedianOf(times) * 1e3,
                 BestMs: times.Min() * 1e3,
-                PeakShare: one.Rounds[0].Peak is null ? null : Median(round => one.Flops / round.Seconds[engine] / round.Peak!.Value),      // supported in one round, supported in all
+                PeakShare: one.Counted[0].Peak is null ? null : Median(round => one.Flops / round.Seconds[engine] / round.Peak!.Value),      // supported in one round, supported in all
                 ReadShare: Median(round => one.Bytes / round.Seconds[engine] / round.Read),
                 Slowdown: Median(round => round.Seconds[engine] / round.Seconds[0]),
                 Rounds: times.Length);
         }
 
-        double Median(Func<LayerRound, double> value) => PairedTimes.MedianOf([.. one.Rounds.Select(value)]);
+        double Median(Func<LayerRound, double> value) => PairedTimes.MedianOf([.. one.Counted.Select(value)]);
     }
 
     private static string Word<T>(T choice)

@@ -45,6 +45,9 @@ internal sealed class LayerCase : IDisposable
     /// <summary>What was measured, a round each.</summary>
     public List<LayerRound> Rounds { get; } = [];
 
+    /// <summary>Those that count: the first, in which memory is touched for the first time, only when there is no other.</summary>
+    public IReadOnlyList<LayerRound> Counted => Rounds.Count > 1 ? Rounds[1..] : Rounds;
+
     /// <summary>Multiplications and additions of a call.</summary>
     public double Flops => PassFactor * Shape.FlopsPerRow * Tokens * Shape.TopK;
 

@@ -12,7 +12,7 @@ namespace MoeSharp.Cli;
 /// <param name="PeakShare">The median over rounds of the flops per second over the peak of the round; null where the processor has no such instruction.</param>
 /// <param name="ReadShare">The median over rounds of the bytes of active weights per second over a plain read in the round.</param>
 /// <param name="Slowdown">The median over rounds of this engine's time over moesharp's.</param>
-/// <param name="Rounds">The number of rounds; null in reports of old.</param>
+/// <param name="Rounds">The number of rounds that count; null in reports of old.</param>
 internal sealed record LayerResult(
     string Suite, string Shape, int Tokens, string Dtype, string Pass, string Engine, double MedianMs, double BestMs, double? PeakShare, double ReadShare, double Slowdown, int? Rounds);
 
