@@ -6,5 +6,5 @@ using MoeSharp.Comparison;
 ThreadWaiting.SpinBriefly();
 Reproducibility.Enable();
 
-var surroundings = Surroundings.OfProcess() with { Engine = new Engine { Layers = [.. LayerEngine.All, OnnxRuntimeExperts.Engine] } };
+var surroundings = Surroundings.OfProcess() with { Engine = new Engine { Layers = [.. LayerEngine.All, .. OnnxRuntimeExperts.Engines] } };
 return new Tool(surroundings).Run(["bench", "layer", .. args]);

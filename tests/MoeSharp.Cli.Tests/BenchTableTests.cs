@@ -39,10 +39,10 @@ public sealed class BenchTableTests : IDisposable
             <!-- moesharp bench table layer.json -->
             P (AVX2), 2 threads, pinned, 2026-11-28, zipf; A 1, B 2; fp32 100 GFLOPS (best 110), reads 20.0 GB/s (best 21.5). ms, of peak and of read are MoeSharp's, the other engines' times multiples of it; medians of 3 to 9 rounds.
 
-            | shape | tokens | type | pass | ms | of peak | of read | torch-loop |
-            | --- | --: | --- | --- | --: | --: | --: | --: |
-            | tiny | 16 | fp32 | forward | 1.23 | 50 % | 25 % | 2.03× |
-            | tiny | 16 | bf16 | train | 100 |  | 25 % |  |
+            | shape | tokens | type | pass | ms | of peak | of read | torch-loop | other-int4 |
+            | --- | --: | --- | --- | --: | --: | --: | --: | --: |
+            | tiny | 16 | fp32 | forward | 1.23 | 50 % | 25 % | 2.03× | 0.41× |
+            | tiny | 16 | bf16 | train | 100 |  | 25 % |  |  |
             <!-- end of table -->
             after
 
@@ -133,6 +133,7 @@ public sealed class BenchTableTests : IDisposable
              "results":[
               {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"fp32","pass":"forward","engine":"moesharp","median_ms":1.234567,"best_ms":1,"peak_share":0.5,"read_share":0.25,"slowdown":1,"rounds":9},
               {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"fp32","pass":"forward","engine":"torch-loop","median_ms":2.5,"best_ms":2,"peak_share":0.2,"read_share":0.1,"slowdown":2.026,"rounds":9},
+              {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"w4a8","pass":"forward","engine":"other-int4","median_ms":0.5,"best_ms":0.4,"peak_share":null,"read_share":0.1,"slowdown":0.405,"rounds":9},
               {"suite":"zipf","shape":"tiny","tokens":16,"dtype":"bf16","pass":"train","engine":"moesharp","median_ms":100.4,"best_ms":1,"peak_share":null,"read_share":0.25,"slowdown":1,"rounds":3}]}
             """);
         return file;

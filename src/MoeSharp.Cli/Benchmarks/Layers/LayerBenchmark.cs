@@ -95,7 +95,7 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
 
     private static void Check(LayerCase one, int engine, double difference)
     {
-        double tolerance = one.Type == ProductType.Bf16 ? 3e-2 : 1e-4;
+        double tolerance = one.Engines[engine].Quantization?.Tolerance ?? (one.Type == ProductType.Bf16 ? 3e-2 : 1e-4);
         if (!(difference < tolerance))
             throw new MoeException($"{one.Engines[engine].Name} and {one.Engines[0].Name} differ by {difference:G3} of the largest output ({one.Shape.Name}, {one.Tokens} tokens, {Word(one.Type)}); expected less than {tolerance}.");
     }
@@ -137,15 +137,16 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
     {
         for (int i = 0; i < one.Engines.Count; i++)
         {
-            int engine = i;
-            double[] times = [.. one.Counted.Select(round => round.Seconds[engine])];
+            var (index, engine) = (i, one.Engines[i]);
+            double[] times = [.. one.Counted.Select(round => round.Seconds[index])];
+            bool hasPeak = one.Counted[0].Peak is not null && engine.Quantization is null or { Multiplies: not null };      // measured in one round, measured in all
             yield return new LayerResult(
-                Word(one.Suite), one.Shape.Name, one.Tokens, Word(one.Type), Word(one.Pass), one.Engines[engine].Name,
+                Word(one.Suite), one.Shape.Name, one.Tokens, engine.Quantization?.Dtype ?? Word(one.Type), Word(one.Pass), engine.Name,
                 MedianMs: PairedTimes.MedianOf(times) * 1e3,
                 BestMs: times.Min() * 1e3,
-                PeakShare: one.Counted[0].Peak is null ? null : Median(round => one.Flops / round.Seconds[engine] / round.Peak!.Value),      // supported in one round, supported in all
-                ReadShare: Median(round => one.Bytes / round.Seconds[engine] / round.Read),
-                Slowdown: Median(round => round.Seconds[engine] / round.Seconds[0]),
+                PeakShare: hasPeak ? Median(round => one.Flops / round.Seconds[index] / round.Peak!.Value) : null,
+                ReadShare: Median(round => one.Bytes(engine) / round.Seconds[index] / round.Read),
+                Slowdown: Median(round => round.Seconds[index] / round.Seconds[0]),
                 Rounds: times.Length);
         }
 

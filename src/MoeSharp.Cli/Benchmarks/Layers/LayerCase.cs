@@ -51,8 +51,8 @@ internal sealed class LayerCase : IDisposable
     /// <summary>Multiplications and additions of a call.</summary>
     public double Flops => PassFactor * Shape.FlopsPerRow * Tokens * Shape.TopK;
 
-    /// <summary>Bytes of the active experts' weights, in the mean of the routings: in training read twice, and their gradients written.</summary>
-    public double Bytes => PassFactor * Shape.WeightsPerExpert * _layer.ElementSize * _plans.Average(plan => plan.Counts.Count(count => count > 0));
+    /// <summary>Bytes of the active experts' weights as an engine holds them, in the mean of the routings: in training read twice, and their gradients written.</summary>
+    public double Bytes(LayerEngine engine) => PassFactor * Shape.WeightsPerExpert * (engine.Quantization?.BytesPerWeight ?? _layer.ElementSize) * _plans.Average(plan => plan.Counts.Count(count => count > 0));
 
     /// <summary>Runs every routing once.</summary>
     /// <returns>The time of a call, in the mean.</returns>

@@ -23,5 +23,18 @@ internal sealed record LayerEngine(string Name, Func<string> Library, Func<Measu
     /// <summary>The types that it computes.</summary>
     public IReadOnlyList<ProductType> Types { get; init; } = Enum.GetValues<ProductType>();
 
+    /// <summary>How it holds the weights; null where that is the type of the case.</summary>
+    public LayerQuantization? Quantization { get; init; }
+
     private static LayerEngine Of(string name, ExpertBackend backend, Func<string> library) => new(name, library, layer => ExpertBackends.Create(layer.Shape.ToOptions(backend)));
+}
+
+/// <summary>Weights of an engine that are not of the type of the case.</summary>
+/// <param name="Dtype">What results call it: w4a8 is weights of 4 bits, activations of 8.</param>
+/// <param name="BytesPerWeight">With the scales.</param>
+/// <param name="Tolerance">How far outputs may be from those of the unquantized weights, as a share of the largest.</param>
+internal sealed record LayerQuantization(string Dtype, double BytesPerWeight, double Tolerance)
+{
+    /// <summary>The type whose peak limits the products; null where none is measured.</summary>
+    public ProductType? Multiplies { get; init; }
 }
