@@ -24,6 +24,7 @@ public sealed class OptionsTests
     {
         { Valid with { HiddenSize = 0 }, "HiddenSize is 0; set it to 1 or more." },
         { Valid with { Backend = (ExpertBackend)9 }, "Backend is 9; choose one of Auto, Fused, Grouped, Loop, Dense." },
+        { Valid with { Recompute = (Recompute)9 }, "Recompute is 9; choose one of None, Activation, All." },
         { Valid with { Router = Valid.Router with { TopK = 9 } }, "TopK is 9 but there are 8 experts; set TopK to 1..8." },
         { Valid with { Router = Valid.Router with { TopK = 0 } }, "TopK is 0 but there are 8 experts; set TopK to 1..8." },
         { Valid with { Router = Valid.Router with { Score = (ScoreFunction)7 } }, "Score is 7; choose one of Softmax, Sigmoid, SqrtSoftplus, Identity." },

@@ -101,6 +101,40 @@ public sealed class FusedExpertsTests
         Assert.Equal(float64, auto.call(hidden).Hidden.dtype);
     }
 
+    /// <summary>The bytes that the words of <see cref="Recompute"/> promise, of 9 tokens to 2 experts each, of width 20 rounded up to 32.</summary>
+    [Theory]
+    [InlineData(Recompute.None, 18 * (12 * 32 + 2 * 64))]
+    [InlineData(Recompute.Activation, 18 * (8 * 32 + 64))]
+    [InlineData(Recompute.All, 0)]
+    public void EmptyKept_AnyRecompute_HasTheBytesThatItSays(Recompute recompute, long bytes)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options, 3);
+        var plan = layer.Plan(AnyLayer.Draw(new Random(1), 9, 24)).Plan;
+
+        var kept = new FusedKernels(Options with { Recompute = recompute }).EmptyKept(plan);
+
+        Assert.Equal(bytes, kept.numel() * kept.ElementSize);
+    }
+
+    /// <summary>A graph may be walked again, and what is computed in place of a gradient must not be what is kept.</summary>
+    [Theory]
+    [InlineData(Recompute.None)]
+    [InlineData(Recompute.Activation)]
+    [InlineData(Recompute.All)]
+    public void Backward_Twice_AddsTheSameGradientAgain(Recompute recompute)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options with { Recompute = recompute }, 3);
+        var loss = layer.call(AnyLayer.Draw(new Random(1), 9, 24)).Hidden.square().sum();
+        loss.backward(retain_graph: true);
+        var once = layer.Experts.Gate.grad!.clone();
+
+        loss.backward();
+
+        TensorAssert.Same(once * 2, layer.Experts.Gate.grad!, "gate");
+    }
+
     [Fact]
     public void Backward_AskedForASecondDerivative_SaysThatThereIsNone()
     {

@@ -76,6 +76,20 @@ public sealed class LayerPropertyTests
         }, Print);
 
     [Fact]
+    public void Fused_AnyOptions_GivesTheSameBitsWhateverItRecomputes() => AnyLayer.Cases.ForEach(100, sample =>
+        {
+            var (options, tokens, seed) = sample;
+            using var scope = NewDisposeScope();
+            var expected = Run(options with { Backend = ExpertBackend.Fused }, tokens, seed);
+            foreach (var recompute in new[] { Recompute.None, Recompute.All })
+            {
+                var actual = Run(options with { Backend = ExpertBackend.Fused, Recompute = recompute }, tokens, seed);
+
+                foreach (var name in expected.Keys) TensorAssert.Same(expected[name], actual[name], name);
+            }
+        }, Print);
+
+    [Fact]
     public void Grouped_AnyOptionsAndSizesItTakes_GivesTheOutputsAndGradientsOfTheLoop() => AnyLayer.Cases.ForEach(100, sample =>
         {
             var (any, tokens, seed) = sample;

@@ -19,6 +19,7 @@ internal static class TrainingSettings
         yield return group.Int("--accumulation", "micro-batches per optimiser step", o => o.Accumulation, (o, v) => o with { Accumulation = v });
         yield return group.Choice("--precision", "type that matrix products compute in; weights stay float32", o => o.Precision, (o, v) => o with { Precision = v });
         yield return group.Choice("--backend", "what computes the experts; results differ by rounding only", o => o.Backend, (o, v) => o with { Backend = v });
+        yield return group.Choice("--recompute", "what the experts' backward pass computes again to save memory; same results", o => o.Recompute, (o, v) => o with { Recompute = v });
         yield return group.Int("--seed", "decides the initial weights and the order of the data", o => o.Seed, (o, v) => o with { Seed = v });
     }
 

@@ -10,7 +10,7 @@ namespace MoeSharp;
 /// </remarks>
 internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
 {
-    private const int Gather = 0, Hidden = 1, Input = 2, UpWeights = 3, DownWeights = 4, Combine = 5;
+    private const int Gather = 0, Up = 1, Hidden = 2, Input = 3, UpWeights = 4, DownWeights = 5, Combine = 6;
     private const int Columns = TileKernel.Columns, RowsPerGather = 32, TokensPerCombine = 16, PanelsPerTask = 8;
 
     // rows of weight gradients, in 32s, that take all columns of a task before the next: what they read of 128 tokens is 48 KB, and stays in the second cache
@@ -20,8 +20,9 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
     private readonly bool _weightsInput = applyTo == WeightTarget.Input;
-    private float* _x, _dy, _kept, _dKept, _dInputs, _weights, _products;
-    private byte* _inputs, _upstream, _hidden;
+    private float* _x, _dy, _preActivations, _dPreActivations, _dInputs, _weights, _products;
+    private byte* _inputs, _upstream, _hidden, _keptHidden;
+    private bool _runsUp;
     private ExpertGradients _to;
     private ThreadScratch _scratch;
 
@@ -35,13 +36,12 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     /// <param name="memory">The rows in between.</param>
     /// <param name="x">The tokens [T, D] of the forward pass.</param>
     /// <param name="plan">Its plan.</param>
-    /// <param name="kept">The pre-activations that it kept.</param>
+    /// <param name="kept">What it kept; the rest is computed again, to the same bits.</param>
     /// <param name="dy">The gradients of the sums [T, D].</param>
     /// <param name="to">Receives the gradients.</param>
-    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* kept, float* dy, in ExpertGradients to)
+    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, KeptRows kept, float* dy, in ExpertGradients to)
     {
         _x = x;
-        _kept = kept;
         _dy = dy;
         _to = to;
         _rows.Take(plan);
@@ -49,7 +49,10 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _inputs = memory.Area("the gathered rows", rows * _shape.InputStride);
         _upstream = memory.Area("the gathered gradients", rows * _shape.InputStride);
         _hidden = memory.Area("the hidden rows", rows * _shape.HiddenStride);
-        _dKept = (float*)memory.Area("the gradients of pre-activations", rows * _shape.KeptStride * sizeof(float));
+        _dPreActivations = (float*)memory.Area("the gradients of pre-activations", rows * _shape.KeptStride * sizeof(float));
+        _keptHidden = kept.Hidden;
+        _runsUp = kept.PreActivations is null;
+        _preActivations = _runsUp ? _dPreActivations : kept.PreActivations;     // each is read just before its gradient takes its place
         _dInputs = (float*)memory.Area("the gradients of the experts' inputs", rows * _shape.OutputStride * sizeof(float));
         _weights = (float*)memory.Area("the rows' weights", rows * sizeof(float));
         _products = (float*)memory.Area("the products of gradients and hidden rows", rows * HiddenPanels * sizeof(float));
@@ -64,6 +67,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         switch (task.Kind)
         {
             case Gather: GatherRows(task); break;
+            case Up: RunUp(task, worker); break;
             case Hidden: RunHidden(task, worker); break;
             case Input: RunInput(task, worker); break;
             case UpWeights: RunUpWeights(task, worker); break;
@@ -78,27 +82,33 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             ? shape
             : throw new NotSupportedException($"The backward pass computes float32 only; the experts are {shape.Type}, with {kernel.Name} and {outer.Name}.");
 
-    // what needs an expert's hidden gradients comes after the next expert's are on their way: no thread waits
+    // what needs an expert's hidden gradients comes after the next expert's are on their way, or its pre-activations where they are computed again: no thread waits
     private void ListTasks()
     {
         int experts = _rows.Plan.ExpertCount;
-        _tasks.Clear(3 * experts + 1);
-        int? pending = null;
+        _tasks.Clear(4 * experts + 1);
         for (int e = 0; e < experts; e++)
         {
-            int count = _rows.Of(e).Count;
-            if (count > 0)
-            {
-                _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
-                _tasks.Add(Hidden, e, HiddenPanels, PanelsPerTask, HiddenCounter(e));
-            }
-
-            if (pending is { } last) AddProducts(last);
-            pending = e;
+            AddRows(e);
+            if (!_runsUp) AddHidden(e);
+            if (e > 0) AddProducts(e - 1);
+            if (_runsUp) AddHidden(e);
         }
 
-        if (pending is { } end) AddProducts(end);
-        if (NeedsInputs || _to.Weights is not null) _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, 3 * experts);
+        AddProducts(experts - 1);
+        if (NeedsInputs || _to.Weights is not null) _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, 4 * experts);
+    }
+
+    private void AddRows(int expert)
+    {
+        int count = _rows.Of(expert).Count;
+        _tasks.Add(Gather, expert, count, RowsPerGather, GatherCounter(expert));
+        if (_runsUp && count > 0) _tasks.Add(Up, expert, _shape.UpPanels, PanelsPerTask, UpCounter(expert));
+    }
+
+    private void AddHidden(int expert)
+    {
+        if (_rows.Of(expert).Count > 0) _tasks.Add(Hidden, expert, HiddenPanels, PanelsPerTask, HiddenCounter(expert));
     }
 
     private void AddProducts(int expert)
@@ -108,11 +118,13 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         if (_to.Down is not null || _to.DownBias is not null) _tasks.Add(DownWeights, expert, HiddenPanels, PanelsPerTask, InputCounter(expert));
     }
 
-    private static int GatherCounter(int expert) => 3 * expert;
+    private static int GatherCounter(int expert) => 4 * expert;
 
-    private static int HiddenCounter(int expert) => 3 * expert + 1;
+    private static int UpCounter(int expert) => 4 * expert + 1;
 
-    private static int InputCounter(int expert) => 3 * expert + 2;
+    private static int HiddenCounter(int expert) => 4 * expert + 2;
+
+    private static int InputCounter(int expert) => 4 * expert + 3;
 
     private void GatherRows(in PassTask task)
     {
@@ -128,9 +140,24 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(GatherCounter(task.Expert));
     }
 
-    private void RunHidden(in PassTask task, int worker)
+    private void RunUp(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(GatherCounter(task.Expert))) return;
+        var (first, count) = _rows.Of(task.Expert);
+        for (int panel = task.First; panel < task.End; panel++)
+        {
+            byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker), out var place);
+            var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
+            var sink = new StoreSink(_preActivations + (long)first * _shape.KeptStride + panel * Columns, _shape.KeptStride, source.UpBias(task.Expert, panel));
+            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, place, next, _scratch.Tile(worker), sink);
+        }
+
+        _tasks.Done(UpCounter(task.Expert));
+    }
+
+    private void RunHidden(in PassTask task, int worker)
+    {
+        if (!_tasks.WaitFor(GatherCounter(task.Expert)) || !_tasks.WaitFor(UpCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         byte* panel = _scratch.Panel(worker);
         for (int number = task.First; number < task.End; number++)
@@ -154,7 +181,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             PackInput(task.Expert, column, panel);
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, (byte*)(_dKept + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, (byte*)(_dPreActivations + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));
@@ -178,7 +205,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     {
         var (first, count) = _rows.Of(task.Expert);
         if (count > 0 && !_tasks.WaitFor(HiddenCounter(task.Expert))) return;
-        float* gradients = _dKept + (long)first * _shape.KeptStride;
+        float* gradients = _dPreActivations + (long)first * _shape.KeptStride;
         nint matrix = (nint)task.Expert * _shape.Intermediate * _shape.Hidden;
         if (task.First == 0 && _to.GateBias is not null) SumUpBias(task.Expert, gradients, count);
         if (_to.Gate is not null)
@@ -295,17 +322,27 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int row = firstRow + first;
             float* products = stackalloc float[rows];
             new Span<float>(products, rows).Clear();
-            for (int turn = 2 * panel; turn < Math.Min(2 * panel + 2, shape.UpPanels); turn++, tile += 16)
-            {
-                long at = (long)row * shape.KeptStride + turn * Columns;
-                float* hidden = (float*)(pass._hidden + row * shape.HiddenStride) + turn * 16;
-                pass.Differentiate(pass._kept + at, tile, rows, row, pass._dKept + at, products, hidden);
-            }
-
+            for (int turn = 2 * panel; turn < Math.Min(2 * panel + 2, shape.UpPanels); turn++, tile += 16) pass.Differentiate(tile, rows, row, turn, products);
             for (int i = 0; i < rows; i++) pass._products[(long)(row + i) * pass.HiddenPanels + panel] = products[i];
         }
     }
 
-    private void Differentiate(float* kept, float* upstream, int rows, int row, float* gradients, float* products, float* hidden) =>
-        epilogue.Differentiate(kept, _shape.KeptStride, upstream, rows, _weightsInput ? null : _weights + row, gradients, products, hidden, _shape.HiddenStride / sizeof(float));
+    private void Differentiate(float* upstream, int rows, int row, int turn, float* products)
+    {
+        long at = (long)row * _shape.KeptStride + turn * Columns;
+        nint hidden = row * _shape.HiddenStride + turn * 16 * sizeof(float);
+        epilogue.Differentiate(new TurnGradients
+        {
+            Rows = rows,
+            PreActivations = _preActivations + at,
+            Stride = _shape.KeptStride,
+            Hidden = _keptHidden is null ? null : (float*)(_keptHidden + hidden),
+            HiddenStride = _shape.HiddenStride / sizeof(float),
+            Upstream = upstream,
+            Weights = _weightsInput ? null : _weights + row,
+            Gradients = _dPreActivations + at,
+            Products = products,
+            Weighted = (float*)(_hidden + hidden),
+        });
+    }
 }

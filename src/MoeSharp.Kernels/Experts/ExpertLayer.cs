@@ -122,7 +122,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         // after an error neither is used again
         var pass = _passes.TryTake(out var idle) ? idle : new ForwardPass(_panels, _kernel, _epilogue, Options.Router.ApplyTo);
         var memory = PassMemory.Rent();
-        fixed (float* x = tokens, y = sums) pass.Run(WorkerPool.Shared, memory, x, plan, y, kept: null);
+        fixed (float* x = tokens, y = sums) pass.Run(WorkerPool.Shared, memory, x, plan, y);
         memory.Return();
         _passes.Add(pass);
     }

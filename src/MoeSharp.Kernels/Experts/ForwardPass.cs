@@ -19,7 +19,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private readonly ExpertShape _shape = source.Shape;
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
-    private float* _x, _y, _kept, _outputs;
+    private float* _x, _y, _preActivations, _outputs;
     private byte* _inputs, _hidden;
     private ThreadScratch _scratch;
 
@@ -29,15 +29,15 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     /// <param name="x">The tokens [T, D].</param>
     /// <param name="plan">Who goes where.</param>
     /// <param name="y">Receives the sums [T, D].</param>
-    /// <param name="kept">Receives the pre-activations of every row, [R][H / 16][16 gate + 16 up] with <see cref="ExpertShape.KeptStride"/> between rows, for the way back; null for nobody.</param>
-    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, float* kept)
+    /// <param name="kept">Receives what is kept for the way back.</param>
+    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, KeptRows kept = default)
     {
         _x = x;
         _y = y;
-        _kept = kept;
+        _preActivations = kept.PreActivations;
         _rows.Take(plan);
         _inputs = memory.Area("the gathered rows", _rows.Count * (long)_shape.InputStride);
-        _hidden = memory.Area("the hidden rows", _rows.Count * (long)_shape.HiddenStride);
+        _hidden = kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Count * (long)_shape.HiddenStride);
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
         _scratch = memory.Scratch(pool.Threads, nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
         ListTasks(pool.Threads);
@@ -165,7 +165,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
             int row = firstRow + first;
             ref readonly var shape = ref pass._shape;
-            if (pass._kept is not null) TileRows.Store(tile, rows, pass._kept + (long)row * shape.KeptStride + panel * TileKernel.Columns, shape.KeptStride);
+            if (pass._preActivations is not null) TileRows.Store(tile, rows, pass._preActivations + (long)row * shape.KeptStride + panel * TileKernel.Columns, shape.KeptStride);
             pass.Activate(tile, rows, row, panel);
         }
     }

@@ -43,16 +43,7 @@ internal abstract unsafe class GatedEpilogue
     public abstract void Activate(float* tile, nint tileStride, int rows, byte* hidden, nint stride, TileType type);
 
     /// <summary>The gradients of 16 columns of pre-activations from those of the hidden rows: scales by the row's weight, and sums for the weight's own gradient.</summary>
-    /// <param name="kept">The pre-activations [rows][32] with <paramref name="keptStride"/> values between rows.</param>
-    /// <param name="keptStride">Values from one row of pre-activations, or of their gradients, to the next.</param>
-    /// <param name="upstream">The gradients [rows][32] of the hidden columns before weighting, of which these are 16.</param>
-    /// <param name="rows">The number of rows.</param>
-    /// <param name="weights">The weight of each row; null for one.</param>
-    /// <param name="gradients">Receives the gradients of the pre-activations, in their layout.</param>
-    /// <param name="products">Σ upstream · hidden of each row, to which these columns are added.</param>
-    /// <param name="hidden">Receives the hidden columns again, times the weight.</param>
-    /// <param name="hiddenStride">Values from a hidden row to the next.</param>
-    public abstract void Differentiate(float* kept, nint keptStride, float* upstream, int rows, float* weights, float* gradients, float* products, float* hidden, nint hiddenStride);
+    public abstract void Differentiate(in TurnGradients turn);
 
     private interface IClampedActivation
     {
@@ -113,30 +104,56 @@ internal abstract unsafe class GatedEpilogue
             }
         }
 
-        public override void Differentiate(float* kept, nint keptStride, float* upstream, int rows, float* weights, float* gradients, float* products, float* hidden, nint hiddenStride)
+        public override void Differentiate(in TurnGradients turn)
+        {
+            if (turn.Hidden is null) Differentiate<Again>(turn);
+            else Differentiate<Kept>(turn);
+        }
+
+        private void Differentiate<THidden>(TurnGradients turn)
+            where THidden : struct, IHidden
         {
             var limit = TLanes.Create(_limit);
-            for (int row = 0; row < rows; row++)
+            for (int row = 0; row < turn.Rows; row++)
             {
-                var weight = TLanes.Create(weights is null ? 1 : weights[row]);
+                var weight = TLanes.Create(turn.Weights is null ? 1 : turn.Weights[row]);
                 for (int i = 0; i < Turn; i += TLanes.Count)
                 {
-                    TLanes gate = TLanes.Load(kept + i), up = TLanes.Load(kept + Turn + i), gradient = TLanes.Load(upstream + i);
-                    var value = TActivation.Value(gate, up, limit);
-                    products[row] += TLanes.Sum(gradient * value);
-                    (value * weight).Store(hidden + i);
+                    TLanes gate = TLanes.Load(turn.PreActivations + i), up = TLanes.Load(turn.PreActivations + Turn + i), gradient = TLanes.Load(turn.Upstream + i);
+                    var value = THidden.Value(turn.Hidden + i, gate, up, limit);
+                    turn.Products[row] += TLanes.Sum(gradient * value);
+                    (value * weight).Store(turn.Weighted + i);
 
                     var slopes = TActivation.Slopes(gate, up, limit);
                     gradient *= weight;
-                    (gradient * slopes.Gate).Store(gradients + i);
-                    (gradient * slopes.Up).Store(gradients + Turn + i);
+                    (gradient * slopes.Gate).Store(turn.Gradients + i);
+                    (gradient * slopes.Up).Store(turn.Gradients + Turn + i);
                 }
 
-                kept += keptStride;
-                gradients += keptStride;
-                upstream += TileKernel.Columns;
-                hidden += hiddenStride;
+                turn.PreActivations += turn.Stride;
+                turn.Gradients += turn.Stride;
+                turn.Upstream += TileKernel.Columns;
+                turn.Hidden += turn.HiddenStride;
+                turn.Weighted += turn.HiddenStride;
             }
+        }
+
+        private interface IHidden
+        {
+            static abstract TLanes Value(float* kept, TLanes gate, TLanes up, TLanes limit);
+        }
+
+        // by the type, not by a test: the slopes then share the activation's exponential
+        private readonly struct Again : IHidden
+        {
+            [MethodImpl(MethodImplOptions.AggressiveInlining)]
+            public static TLanes Value(float* kept, TLanes gate, TLanes up, TLanes limit) => TActivation.Value(gate, up, limit);
+        }
+
+        private readonly struct Kept : IHidden
+        {
+            [MethodImpl(MethodImplOptions.AggressiveInlining)]
+            public static TLanes Value(float* kept, TLanes gate, TLanes up, TLanes limit) => TLanes.Load(kept);
         }
     }
 }

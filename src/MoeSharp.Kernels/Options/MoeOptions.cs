@@ -45,6 +45,12 @@ public sealed record MoeOptions
     /// </summary>
     public bool KeepsPackedWeights { get; init; } = true;
 
+    /// <summary>
+    /// What the backward pass computes again; default the activation. For the fused kernels (<see cref="ExpertBackend.Fused"/>, and
+    /// <see cref="ExpertBackend.Auto"/> where it takes them); ignored by the other backends, where autograd keeps what each operation needs.
+    /// </summary>
+    public Recompute Recompute { get; init; } = Recompute.Activation;
+
     /// <summary>Checks every value and every rule between values.</summary>
     /// <exception cref="ArgumentException">One message that lists all faults.</exception>
     public void Validate()
@@ -58,6 +64,7 @@ public sealed record MoeOptions
     {
         faults.When(HiddenSize < 1, $"HiddenSize is {HiddenSize}; set it to 1 or more.");
         faults.WhenUndefined(Backend, "Backend");
+        faults.WhenUndefined(Recompute, "Recompute");
         faults.WhenUndefined(MaskScope, "MaskScope");
         faults.When(!(ZLossCoefficient >= 0 && double.IsFinite(ZLossCoefficient)), $"ZLossCoefficient is {ZLossCoefficient}; set it to 0 or more.");
         Router.CollectFaults(faults);

@@ -11,7 +11,7 @@ namespace MoeSharp.Training;
     AllowDuplicateProperties = false,
     WriteIndented = true,
     Converters = [
-        typeof(WordEnum<BalanceMode>), typeof(WordEnum<ComputePrecision>), typeof(WordEnum<ExpertBackend>), typeof(WordEnum<MomentPrecision>), typeof(WordEnum<RouterSelection>), typeof(WordEnum<ScoreFunction>),
+        typeof(WordEnum<BalanceMode>), typeof(WordEnum<ComputePrecision>), typeof(WordEnum<ExpertBackend>), typeof(WordEnum<MomentPrecision>), typeof(WordEnum<Recompute>), typeof(WordEnum<RouterSelection>), typeof(WordEnum<ScoreFunction>),
         typeof(WordEnum<CapacityScope>), typeof(WordEnum<DropRule>), typeof(WordEnum<CapacityOrder>), typeof(WordEnum<BalanceScope>),
         typeof(WordEnum<BalanceScores>), typeof(WordEnum<BiasRule>),
     ])]

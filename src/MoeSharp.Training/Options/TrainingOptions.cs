@@ -78,6 +78,12 @@ public sealed record TrainingOptions
     /// <summary>What computes the experts; the default takes the fastest. Results differ by rounding only.</summary>
     public ExpertBackend Backend { get; init; }
 
+    /// <summary>
+    /// What the backward pass of the experts computes again instead of keeping it, as <see cref="MoeOptions.Recompute"/>: memory against time,
+    /// with the same results. Default the activation.
+    /// </summary>
+    public Recompute Recompute { get; init; } = Recompute.Activation;
+
     /// <summary>Decides the initial weights and the order of the data; default 0.</summary>
     public int Seed { get; init; }
 
@@ -113,7 +119,7 @@ public sealed record TrainingOptions
                 : [],
             BalanceBias = Balance == BalanceMode.Bias && isRanked ? new(BiasUpdateRate) { Rule = Router.BiasRule } : null,
         };
-        return routed with { Router = routed.Router with { HasCorrectionBias = routed.BalanceBias is not null }, Backend = Backend };
+        return routed with { Router = routed.Router with { HasCorrectionBias = routed.BalanceBias is not null }, Backend = Backend, Recompute = Recompute };
     }
 
     /// <summary>Checks every value and every rule between values.</summary>
@@ -149,6 +155,7 @@ public sealed record TrainingOptions
         faults.WhenUndefined(Balance, "Balance");
         faults.WhenUndefined(Precision, "Precision");
         faults.WhenUndefined(Backend, "Backend");
+        faults.WhenUndefined(Recompute, "Recompute");
         faults.When(VocabularySize < 257, $"VocabularySize is {VocabularySize}; set it to 257 or more (256 bytes and the end of text).");
         faults.When(!(HeldOutShare is > 0 and < 1), $"HeldOutShare is {HeldOutShare}; set it above 0 and below 1.");
         faults.When(EvaluateEvery < 0, $"EvaluateEvery is {EvaluateEvery}; set it to 0 (only at the end) or more.");

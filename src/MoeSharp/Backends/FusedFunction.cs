@@ -7,8 +7,8 @@ namespace MoeSharp;
 internal sealed record FusedCall(FusedKernels Kernels, RoutingPlan Plan);
 
 /// <summary>
-/// The autograd node of fused experts: apply(the tensors of <see cref="FusedInputs"/>, call) → [sums [T, D]]. It keeps the pre-activations
-/// 2 · R · H, and computes only the gradients that somebody needs.
+/// The autograd node of fused experts: apply(the tensors of <see cref="FusedInputs"/>, call) → [sums [T, D]]. It keeps what
+/// <see cref="Recompute"/> says, and computes only the gradients that somebody needs.
 /// </summary>
 internal sealed class FusedFunction : GuardedFunction<FusedFunction>
 {

@@ -10,9 +10,10 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     private readonly ExpertShape _shape = new(options.HiddenSize, options.Experts.IntermediateSize, TileType.Float32);
     private readonly GatedEpilogue _epilogue = GatedEpilogue.Create(options.Experts.Activation, options.Experts.Limit);
     private readonly WeightTarget _applyTo = options.Router.ApplyTo;
+    private readonly Recompute _recompute = options.Recompute;
 
-    /// <summary>Room for the pre-activations of a plan's rows.</summary>
-    public Tensor EmptyKept(RoutingPlan plan) => empty((long)plan.Order.Length * _shape.KeptStride, float32);
+    /// <summary>Room for what is kept of a plan's rows; no element where all is computed again.</summary>
+    public Tensor EmptyKept(RoutingPlan plan) => empty(KeptRows.Count(_shape, plan.Order.Length, _recompute), float32);
 
     /// <summary>The matrices and biases of experts: float32 or bfloat16, the biases float32.</summary>
     /// <param name="inputs">The tensors.</param>
@@ -27,7 +28,7 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
         var sums = empty_like(tokens);
         var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo);
         var memory = PassMemory.Rent();
-        pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Start(kept));
+        pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Kept(kept, plan));
         memory.Return();
         return sums;
     }
@@ -48,9 +49,11 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
         };
         var pass = new BackwardPass(Matrices(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer(TileType.Float32), _epilogue, _applyTo);
         var memory = PassMemory.Rent();
-        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Start(kept), Start(upstream), to);
+        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Kept(kept, plan), Start(upstream), to);
         memory.Return();
     }
+
+    private KeptRows Kept(Tensor? kept, RoutingPlan plan) => new(Start(kept), _shape, plan.Order.Length, _recompute);
 
     // gradients that libtorch maps anew at every step: the first touch of each page is then a large part of writing them
     private static float* Fresh(Tensor? gradient)

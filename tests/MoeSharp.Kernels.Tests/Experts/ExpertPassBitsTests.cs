@@ -56,6 +56,22 @@ public sealed class ExpertPassBitsTests
         AssertSameBits(ExpertPasses.Run(problem, Runs(name)[0]), ExpertPasses.Run(problem, Runs(name)[1]));
     }
 
+    [Theory, MemberData(nameof(Kernels))]
+    public void Run_WhateverIsComputedAgain_HasTheBitsOfWhatIsKept(string name)
+    {
+        using var two = new WorkerPool(2);
+        foreach (var activation in Enum.GetValues<ExpertActivation>())
+        {
+            var problem = new ExpertProblem(Batch with { Tokens = 90, Activation = activation, Limit = activation == ExpertActivation.GptOss ? 0.7 : null, ApplyTo = (WeightTarget)((int)activation % 2), Seed = (int)activation });
+            var run = Runs(name)[0];
+            var expected = ExpertPasses.Run(problem, run with { Recompute = Recompute.None });
+
+            AssertSameBits(expected, ExpertPasses.Run(problem, run with { Recompute = Recompute.Activation }));
+            AssertSameBits(expected, ExpertPasses.Run(problem, run with { Recompute = Recompute.All }));
+            AssertSameBits(expected, ExpertPasses.Run(problem, run with { Recompute = Recompute.All, Pool = two }));
+        }
+    }
+
     /// <summary>Eight threads at once, on one pool and each on its own, with passes that serve batch after batch.</summary>
     [Fact]
     public async Task Run_ManyPassesAtOnce_HaveTheBitsOfEachAlone()
@@ -78,7 +94,8 @@ public sealed class ExpertPassBitsTests
             () =>
             {
                 using var own = new WorkerPool(2);
-                using var passes = new ExpertPasses(problem, new PassRun { Pool = i % 2 == 0 ? shared : own, IsPacked = i % 3 == 0, IsKept = i % 3 == 1 });
+                var run = new PassRun { Pool = i % 2 == 0 ? shared : own, IsPacked = i % 3 == 0, IsKept = i % 3 == 1, Recompute = (Recompute)(i % 3) };
+                using var passes = new ExpertPasses(problem, run);
                 for (int round = 0; round < 10; round++)
                 {
                     passes.Run(problem.Part(round % 5, 3));

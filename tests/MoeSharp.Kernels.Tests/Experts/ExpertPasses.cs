@@ -19,6 +19,9 @@ internal sealed record PassRun
     /// <summary>Whether the forward pass keeps panels as it packs them.</summary>
     public bool IsKept { get; init; }
 
+    /// <summary>What the backward pass computes again.</summary>
+    public Recompute Recompute { get; init; } = Recompute.Activation;
+
     /// <summary>Whether arrays end right before a guard page; else they begin right after one.</summary>
     public bool IsAtEnd { get; init; } = true;
 }
@@ -67,7 +70,8 @@ internal sealed unsafe class ExpertPasses : IDisposable
         using var arrays = new GuardedArrays(_run.IsAtEnd);
         var (setup, plan) = (problem.Setup, problem.Plan);
         var places = gradients.Prepend(PassValue.Outputs).ToDictionary(value => value, value => (nint)arrays.Room(ExpertReference.Count(setup, value)));
-        float* x = arrays.Of(problem.X), kept = _backward is null ? null : arrays.Room(plan.Order.Length * _shape.KeptStride);
+        float* x = arrays.Of(problem.X), room = _backward is null ? null : arrays.Room((int)KeptRows.Count(_shape, plan.Order.Length, _run.Recompute));
+        var kept = new KeptRows(room, _shape, plan.Order.Length, _run.Recompute);
 
         _forward.Run(_run.Pool, _memory, x, plan, (float*)places[PassValue.Outputs], kept);
         _backward?.Run(_run.Pool, _memory, x, plan, kept, arrays.Of(problem.Dy), new ExpertGradients

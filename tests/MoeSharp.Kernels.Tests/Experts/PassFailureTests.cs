@@ -119,7 +119,7 @@ public sealed class PassFailureTests
 
         public ExpertMatrices Matrices { get; }
 
-        public void Run(ForwardPass pass, WorkerPool pool, PassMemory memory) => pass.Run(pool, memory, _x, _plan, _y, kept: null);
+        public void Run(ForwardPass pass, WorkerPool pool, PassMemory memory) => pass.Run(pool, memory, _x, _plan, _y);
 
         public void Dispose()
         {

@@ -155,6 +155,7 @@ internal static class AnyOptions
          from zLoss in Gen.OneOf(Gen.Const(0.0), Positive)
          from bias in Bias
          from mask in Any<MaskScope>()
+         from recompute in Any<Recompute>()
          select Reconciled(new MoeOptions
          {
              HiddenSize = hiddenSize,
@@ -167,6 +168,7 @@ internal static class AnyOptions
              ZLossCoefficient = zLoss,
              BalanceBias = bias,
              MaskScope = mask,
+             Recompute = recompute,
          })).Where(IsValid);
 
     /// <summary>The options with what contradicts the selection taken out, so that few draws are lost.</summary>

@@ -13,7 +13,7 @@ public sealed class MoeOptionsJsonFaultTests
         { """ "router": { "scroe": "softmax" } """, "router.scroe is not a field of the format. Did you mean 'score'?" },
         { """ "z_loss": { "coefficient": 1, "zzzzzz": 1 } """, "z_loss.zzzzzz is not a field of the format; expected one of coefficient." },
         { """ "load_balance": [{ "coefficient": 1 }, { "coefficient": 1, "sc\u006fpes": "batch" }] """, "load_balance[1].scopes is not a field of the format. Did you mean 'scope'?" },
-        { """ "\ud800": 1 """, "(a name with half of a surrogate pair) is not a field of the format; expected one of hidden_size, expert_size, num_experts, top_k, router, experts, shared, dispatch, load_balance, z_loss, balance_bias, mask_scope." },
+        { """ "\ud800": 1 """, "(a name with half of a surrogate pair) is not a field of the format; expected one of hidden_size, expert_size, num_experts, top_k, router, experts, shared, dispatch, load_balance, z_loss, balance_bias, mask_scope, recompute." },
         { """ "top_k": 3 """, "top_k is given more than once; keep one." },
         { """ "experts": { "bias": true, "bias": true } """, "experts.bias is given more than once; keep one." },
 
@@ -68,6 +68,7 @@ public sealed class MoeOptionsJsonFaultTests
         { Loss(""" "layers": "foo" """), "load_balance.layers is 'foo'; expected 'pooled'." },
         { """ "balance_bias": { "rate": 1, "rule": "foo" } """, "balance_bias.rule is 'foo'; expected one of sign, proportional." },
         { """ "mask_scope": "foo" """, "mask_scope is 'foo'; expected one of all, losses." },
+        { """ "recompute": "foo" """, "recompute is 'foo'; expected one of none, activation, all." },
 
         { """ "router": { "p": 2 } """, "router.p is given, but router.renormalize is not p_norm; leave it out, or set renormalize to p_norm." },
         { """ "router": { "sparsemixer_jitter": 0.1 } """, "router.sparsemixer_jitter is given, but router.select is not sparsemixer; leave it out, or set select to sparsemixer." },

@@ -46,6 +46,18 @@ public sealed class TrainerTests
         Assert.True(losses.TakeLast(5).Average() < losses[0] - 1.5, $"from {losses[0]} to {losses[^1]}");
     }
 
+    [Fact]
+    public void Run_WhateverItRecomputes_EndsWithTheSameBits()
+    {
+        using TinyRun kept = new(), recomputed = new();
+
+        kept.Train(TinyRun.Options with { Recompute = Recompute.None });
+        recomputed.Train(TinyRun.Options with { Recompute = Recompute.All });
+
+        Assert.Equal(Recompute.All, RunFile.Read(recomputed.Folder).Options.Recompute);
+        Assert.Equal(kept.Bits(), recomputed.Bits());
+    }
+
     [Theory]
     [InlineData(1, BalanceMode.Loss)]
     [InlineData(3, BalanceMode.Bias)]

@@ -29,11 +29,11 @@ internal static class JsonFields
         if (value) json.WriteBoolean(name, value);
     }
 
-    /// <summary>A value's word, unless the value is the first of its enumeration.</summary>
-    public static void WriteWord<T>(this Utf8JsonWriter json, string name, Words<T> words, T value)
+    /// <summary>A value's word, unless the value is the default; that is the first of its enumeration unless said otherwise.</summary>
+    public static void WriteWord<T>(this Utf8JsonWriter json, string name, Words<T> words, T value, T absent = default)
         where T : struct
     {
-        if (!EqualityComparer<T>.Default.Equals(value, default)) json.WriteString(name, words.For(value));
+        if (!EqualityComparer<T>.Default.Equals(value, absent)) json.WriteString(name, words.For(value));
     }
 
     /// <summary>An object, unless there is none.</summary>

@@ -101,6 +101,7 @@ public static class MoeOptionsJson
             BalanceBias = layer.ObjectOrNull("balance_bias", BalanceJson.ReadBias),
             MaskScope = layer.Word("mask_scope", OptionWords.Masked),
             Backend = backend,
+            Recompute = layer.Word("recompute", OptionWords.Again, Recompute.Activation),
         };
     }
 
@@ -119,6 +120,7 @@ public static class MoeOptionsJson
         BalanceJson.WriteZLoss(json, options.ZLossCoefficient);
         json.WriteObject("balance_bias", options.BalanceBias, BalanceJson.WriteBias);
         json.WriteWord("mask_scope", OptionWords.Masked, options.MaskScope);
+        json.WriteWord("recompute", OptionWords.Again, options.Recompute, Recompute.Activation);
         json.WriteEndObject();
     }
 }

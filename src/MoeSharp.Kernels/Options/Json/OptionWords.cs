@@ -86,4 +86,9 @@ internal static class OptionWords
     public static readonly Words<MaskScope> Masked = new(
         ("all", MaskScope.All),
         ("losses", MaskScope.Losses));
+
+    public static readonly Words<Recompute> Again = new(
+        ("none", Recompute.None),
+        ("activation", Recompute.Activation),
+        ("all", Recompute.All));
 }
