@@ -34,6 +34,17 @@ internal sealed class ExpertRows
         }
     }
 
+    /// <summary>How many experts have rows.</summary>
+    public int ActiveExperts
+    {
+        get
+        {
+            int active = 0;
+            for (int expert = 0; expert < Plan.ExpertCount; expert++) active += Of(expert).Count > 0 ? 1 : 0;
+            return active;
+        }
+    }
+
     /// <summary>The first row of an expert and the number of its rows.</summary>
     public (int First, int Count) Of(int expert) => (Plan.Offsets[expert], Plan.Offsets[expert + 1] - Plan.Offsets[expert]);
 }

@@ -14,7 +14,8 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private const int RowsPerGather = 32, TokensPerCombine = 16;
     private const long TaskBytes = 1 << 20;         // of weights; from 0.5 to 4 MB there was no difference
     private const long LeastTaskBytes = 64 << 10;
-    private const long WorkWorthWaking = 4_000_000; // multiply-adds: about 0.1 ms
+    private const long WorkWorthWaking = 2_500_000; // multiply-adds: about 50 µs of one thread
+    private const int WorkPerByte = 4;              // multiply-adds that take as long as a byte of weights from memory
 
     private readonly ExpertShape _shape = source.Shape;
     private readonly PassTasks _tasks = new();
@@ -40,8 +41,9 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _hidden = kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Count * (long)_shape.HiddenStride);
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
         _scratch = memory.Scratch(pool.Threads, nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
-        ListTasks(pool.Threads);
-        _tasks.Run(pool, this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate > WorkWorthWaking);
+        long bytes = _rows.ActiveExperts * _shape.PackedBytes;
+        ListTasks(bytes / pool.Threads);
+        _tasks.Run(pool, this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate + WorkPerByte * bytes > WorkWorthWaking);
     }
 
     void IPassSteps.Do(in PassTask task, int worker)
@@ -56,16 +58,14 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     }
 
     // down comes two experts late: by then the rows it needs are there, and no thread waits
-    private void ListTasks(int threads)
+    private void ListTasks(long bytesOfAThread)
     {
-        const int Late = 2;
+        const int Late = 2, TasksOfAThread = 8;
 
         var plan = _rows.Plan;
-        int experts = plan.ExpertCount, active = 0;
+        int experts = plan.ExpertCount;
         Span<int> pending = stackalloc int[Late];
-        for (int e = 0; e < experts; e++) active += plan.Offsets[e + 1] > plan.Offsets[e] ? 1 : 0;
-
-        long bytes = Math.Clamp(active * _shape.PackedBytes / (8L * threads), LeastTaskBytes, TaskBytes);
+        long bytes = Math.Clamp(bytesOfAThread / TasksOfAThread, LeastTaskBytes, TaskBytes);
         int upPart = (int)Math.Max(1, bytes / _shape.UpPanelBytes), downPart = (int)Math.Max(1, bytes / _shape.DownPanelBytes);
         _tasks.Clear(3 * experts + 1);
         int seen = 0;
