@@ -3,8 +3,9 @@ using System.Collections.Concurrent;
 namespace MoeSharp;
 
 /// <summary>
-/// The experts of a layer for inference, on spans: y = Σ weight · down(activation(gate(x)) ⊙ up(x)) over the experts of each token. It keeps
-/// weights of its own, packed once for the kernels of this processor. Load every expert, then call <see cref="Forward"/>.
+/// The experts of a layer for inference, on spans: y = Σ weight · down(activation(gate(x)) ⊙ up(x)) over the experts of each token, and the
+/// shared expert where there is one. It keeps weights of its own, packed once for the kernels of this processor. Load every expert, then call
+/// <see cref="Forward"/>.
 /// </summary>
 /// <remarks>
 /// A token has the same bits for any number of threads and whatever tokens share its call. Every member may be called from many threads at
@@ -20,15 +21,13 @@ public sealed unsafe class ExpertLayer : IDisposable
     private readonly GatedEpilogue _epilogue;
     private readonly LoadedExperts _weights, _biases;
     private readonly ConcurrentBag<ForwardPass> _passes = [];
+    private readonly SharedWeights? _shared;
     private readonly UseCount _uses;
 
     /// <summary>Makes room for the weights of all experts.</summary>
-    /// <param name="options">
-    /// The layer: the number of experts, their sizes and options, and what weights apply to. <see cref="MoeOptions.Shared"/> must be null: make
-    /// a layer of one expert for it.
-    /// </param>
+    /// <param name="options">The layer: the number of experts, their sizes and options, what weights apply to, and the shared expert.</param>
     /// <param name="precision">The type in which weights are kept and multiplied, whatever type they are loaded from; default float32.</param>
-    /// <exception cref="ArgumentException">The options have faults, which the message lists, a shared expert, or a size above 2²⁴.</exception>
+    /// <exception cref="ArgumentException">The options have faults, which the message lists, or a size above 2²⁴.</exception>
     /// <exception cref="InsufficientMemoryException">There is no memory for the weights.</exception>
     public ExpertLayer(MoeOptions options, ExpertPrecision precision = ExpertPrecision.Float32)
     {
@@ -40,7 +39,8 @@ public sealed unsafe class ExpertLayer : IDisposable
         _kernel = KernelCatalog.Tile(type);
         _epilogue = GatedEpilogue.Create(options.Experts.Activation, options.Experts.Limit);
         _panels = new ExpertPanels(new ExpertShape(options.HiddenSize, options.Experts.IntermediateSize, type), options.Router.ExpertCount, options.Experts.HasBias);
-        _uses = new UseCount(_panels.Dispose);
+        _shared = options.Shared is { } shared ? new SharedWeights(options, shared, type) : null;
+        _uses = new UseCount(Free);
         _weights = new LoadedExperts(options.Router.ExpertCount, "weights");
         _biases = new LoadedExperts(options.Experts.HasBias ? options.Router.ExpertCount : 0, "biases");
     }
@@ -51,8 +51,8 @@ public sealed unsafe class ExpertLayer : IDisposable
     /// <summary>The type in which weights are kept and multiplied.</summary>
     public ExpertPrecision Precision { get; }
 
-    /// <summary>The bytes that the packed weights and biases of all experts take, from the constructor to the disposal.</summary>
-    public long PackedBytes => _panels.Bytes;
+    /// <summary>The bytes that the packed weights and biases of all experts take, the shared one included, from the constructor to the disposal.</summary>
+    public long PackedBytes => _panels.Bytes + (_shared?.Bytes ?? 0);
 
     /// <summary>
     /// Packs the weights of one expert, on the calling thread. Experts may be loaded in any order and at the same time. Loading one again
@@ -99,10 +99,29 @@ public sealed unsafe class ExpertLayer : IDisposable
     public void LoadBias(int expert, ReadOnlySpan<ushort> gate, ReadOnlySpan<ushort> up, ReadOnlySpan<ushort> down) =>
         LoadBias(expert, Widened(gate), Widened(up), Widened(down));
 
-    /// <summary>Computes the weighted sums of the tokens' experts. Nothing is allocated once a call of as many tokens was made.</summary>
+    /// <summary>
+    /// Packs the weights of the shared expert (<see cref="MoeOptions.Shared"/>), on the calling thread; at the same time as other experts.
+    /// Loading it again replaces it: do so while no <see cref="Forward"/> runs.
+    /// </summary>
+    /// <param name="gate">The gate projection [W, D], rows are outputs.</param>
+    /// <param name="up">The up projection [W, D].</param>
+    /// <param name="down">The down projection [D, W].</param>
+    /// <param name="router">The row [D] whose sigmoid with a token weights the output, kept in float32; empty unless <see cref="SharedExpertOptions.IsGated"/>.</param>
+    /// <exception cref="ArgumentException">A span has the wrong length.</exception>
+    /// <exception cref="InvalidOperationException">The options have no shared expert, or another call is loading it.</exception>
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
+    public void LoadShared(ReadOnlySpan<float> gate, ReadOnlySpan<float> up, ReadOnlySpan<float> down, ReadOnlySpan<float> router = default) =>
+        LoadSharedWeights(gate, up, down, router);
+
+    /// <summary>Packs the weights of the shared expert from the bits of bfloat16; else as from float32.</summary>
+    /// <inheritdoc cref="LoadShared(ReadOnlySpan{float}, ReadOnlySpan{float}, ReadOnlySpan{float}, ReadOnlySpan{float})"/>
+    public void LoadShared(ReadOnlySpan<ushort> gate, ReadOnlySpan<ushort> up, ReadOnlySpan<ushort> down, ReadOnlySpan<ushort> router = default) =>
+        LoadSharedWeights(gate, up, down, Widened(router));
+
+    /// <summary>Computes the weighted sums of the tokens' experts, and adds the shared expert's output where there is one. Nothing is allocated once a call of as many tokens was made.</summary>
     /// <param name="tokens">The tokens [T, D].</param>
     /// <param name="plan">Who goes where, of a <see cref="RoutingKernel"/>.</param>
-    /// <param name="sums">Receives the sums [T, D]; zeros for a token without an expert. May not overlap the tokens. After an error its content means nothing.</param>
+    /// <param name="sums">Receives the sums [T, D]; zeros for a token without any expert. May not overlap the tokens. After an error its content means nothing.</param>
     /// <exception cref="ArgumentException">A span has the wrong length, the spans overlap, or the plan is of another layer or was changed.</exception>
     /// <exception cref="InvalidOperationException">Some experts were not loaded; the message says which.</exception>
     /// <exception cref="InsufficientMemoryException">There is no memory for the rows of the plan.</exception>
@@ -118,9 +137,10 @@ public sealed unsafe class ExpertLayer : IDisposable
         if (sums.Overlaps(tokens)) throw new ArgumentException("The sums overlap the tokens; give memory of their own.", nameof(sums));
         _weights.RequireAll();
         _biases.RequireAll();
+        _shared?.Require();
 
         // after an error neither is used again
-        var pass = _passes.TryTake(out var idle) ? idle : new ForwardPass(_panels, _kernel, _epilogue, Options.Router.ApplyTo);
+        var pass = _passes.TryTake(out var idle) ? idle : new ForwardPass(_panels, _kernel, _epilogue, Options.Router.ApplyTo, _shared?.Panels);
         var memory = PassMemory.Rent();
         fixed (float* x = tokens, y = sums) pass.Run(WorkerPool.Shared, memory, x, plan, y);
         memory.Return();
@@ -145,6 +165,27 @@ public sealed unsafe class ExpertLayer : IDisposable
         _weights.End(expert);
     }
 
+    private void LoadSharedWeights<T>(ReadOnlySpan<T> gate, ReadOnlySpan<T> up, ReadOnlySpan<T> down, ReadOnlySpan<float> router)
+        where T : unmanaged
+    {
+        if (Options.Shared is not { } shared) throw new InvalidOperationException("The options of this layer have no shared expert; set Shared.");
+
+        long size = (long)Options.HiddenSize * shared.IntermediateSize;
+        string meaning = $"Shared.IntermediateSize {shared.IntermediateSize} · HiddenSize {Options.HiddenSize}";
+        RequireLength(gate.Length, size, nameof(gate), meaning);
+        RequireLength(up.Length, size, nameof(up), meaning);
+        RequireLength(down.Length, size, nameof(down), meaning);
+        RequireLength(router.Length, shared.IsGated ? Options.HiddenSize : 0, nameof(router), shared.IsGated ? "HiddenSize" : "Shared.IsGated is false");
+        using var use = _uses.Enter(this);
+        _shared!.Load(gate, up, down, router);      // there is one in the options
+    }
+
+    private void Free()
+    {
+        _panels.Dispose();
+        _shared?.Dispose();
+    }
+
     private void CheckExpert(int expert)
     {
         int count = Options.Router.ExpertCount;
@@ -153,12 +194,11 @@ public sealed unsafe class ExpertLayer : IDisposable
 
     private static void Check(MoeOptions options)
     {
-        if (options.Shared is not null)
-            throw new ArgumentException("The options have a shared expert, which ExpertLayer does not compute; set Shared to null, and make a layer of one expert for it.", nameof(options));
-
         int largest = Math.Max(options.Router.ExpertCount, Math.Max(options.HiddenSize, options.Experts.IntermediateSize));
         if (largest > LargestSize)
             throw new ArgumentException($"The options have {options.Router.ExpertCount} experts of {options.HiddenSize} by {options.Experts.IntermediateSize}; the kernels take up to {LargestSize} of each.", nameof(options));
+        if (options.Shared?.IntermediateSize > LargestSize)
+            throw new ArgumentException($"The options have a shared expert of {options.HiddenSize} by {options.Shared.IntermediateSize}; the kernels take up to {LargestSize} of each.", nameof(options));
     }
 
     private static TileType TypeOf(ExpertPrecision precision) => precision switch

@@ -8,6 +8,9 @@ internal sealed class ExpertRows
     /// <summary>The number R of rows.</summary>
     public int Count { get; private set; }
 
+    /// <summary>How many of them are routed; they come before those of the shared expert.</summary>
+    public int Routed { get; private set; }
+
     /// <summary>The plan that the rows are of.</summary>
     public RoutingPlan Plan { get; private set; } = new(0, 0, 1);
 
@@ -17,12 +20,12 @@ internal sealed class ExpertRows
     /// <summary>The row of each pair; -1 where it was dropped or free.</summary>
     public ReadOnlySpan<int> Rows => _rows.AsSpan(0, Plan.Experts.Length);
 
-    /// <summary>Takes the rows of a plan.</summary>
-    public void Take(RoutingPlan plan)
+    /// <summary>Takes the rows of a plan, and after them all tokens in order where there is a shared expert.</summary>
+    public void Take(RoutingPlan plan, bool hasShared = false)
     {
         int[] order = plan.Order;
-        (Plan, Count) = (plan, order.Length);
-        if (_tokens.Length < order.Length) _tokens = new int[order.Length];
+        (Plan, Routed, Count) = (plan, order.Length, order.Length + (hasShared ? plan.TokenCount : 0));
+        if (_tokens.Length < Count) _tokens = new int[Count];
         if (_rows.Length < plan.Experts.Length) _rows = new int[plan.Experts.Length];
         if (order.Length < plan.Experts.Length) _rows.AsSpan(0, plan.Experts.Length).Fill(-1);
 
@@ -32,19 +35,10 @@ internal sealed class ExpertRows
             _tokens[row] = (int)((uint)order[row] / width);
             _rows[order[row]] = row;
         }
+
+        for (int row = Routed; row < Count; row++) _tokens[row] = row - Routed;
     }
 
-    /// <summary>How many experts have rows.</summary>
-    public int ActiveExperts
-    {
-        get
-        {
-            int active = 0;
-            for (int expert = 0; expert < Plan.ExpertCount; expert++) active += Of(expert).Count > 0 ? 1 : 0;
-            return active;
-        }
-    }
-
-    /// <summary>The first row of an expert and the number of its rows.</summary>
-    public (int First, int Count) Of(int expert) => (Plan.Offsets[expert], Plan.Offsets[expert + 1] - Plan.Offsets[expert]);
+    /// <summary>The first row of an expert and the number of its rows; E stands for the shared expert.</summary>
+    public (int First, int Count) Of(int expert) => expert == Plan.ExpertCount ? (Routed, Count - Routed) : (Plan.Offsets[expert], Plan.Offsets[expert + 1] - Plan.Offsets[expert]);
 }

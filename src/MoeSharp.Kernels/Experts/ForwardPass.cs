@@ -8,21 +8,28 @@ namespace MoeSharp;
 /// Every output element is one chain of multiply-adds per product and one ordered sum over the token's slots: the bits do not depend on
 /// the number of threads, nor on which tokens share a call.
 /// </remarks>
-internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
+/// <param name="source">The panels of the routed experts.</param>
+/// <param name="kernel">The inner loop of the products.</param>
+/// <param name="epilogue">The routed experts' activation.</param>
+/// <param name="applyTo">What routing weights multiply.</param>
+/// <param name="shared">The expert of all tokens; null for none. Its output is added last, after the slots.</param>
+internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo, SharedPanels? shared = null) : IPassSteps
 {
     private const int Gather = 0, Up = 1, Down = 2, Combine = 3;
     private const int RowsPerGather = 32, TokensPerCombine = 16;
-    private const long TaskBytes = 1 << 20;         // of weights; from 0.5 to 4 MB there was no difference
-    private const long LeastTaskBytes = 64 << 10;
     private const long WorkWorthWaking = 2_500_000; // multiply-adds: about 50 µs of one thread
     private const int WorkPerByte = 4;              // multiply-adds that take as long as a byte of weights from memory
 
     private readonly ExpertShape _shape = source.Shape;
+    private readonly ExpertGroup _routed = new(source, epilogue);
+    private readonly ExpertGroup? _shared = shared is null ? null : new(shared.Source, shared.Epilogue);
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
     private float* _x, _y, _preActivations, _outputs;
-    private byte* _inputs, _hidden;
+    private byte* _inputs;
     private ThreadScratch _scratch;
+
+    private int SharedExpert => _rows.Plan.ExpertCount;
 
     /// <summary>Runs the tokens of a plan.</summary>
     /// <param name="pool">The threads.</param>
@@ -30,20 +37,27 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     /// <param name="x">The tokens [T, D].</param>
     /// <param name="plan">Who goes where.</param>
     /// <param name="y">Receives the sums [T, D].</param>
-    /// <param name="kept">Receives what is kept for the way back.</param>
+    /// <param name="kept">Receives what is kept for the way back, which a shared expert has not.</param>
     public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, KeptRows kept = default)
     {
         _x = x;
         _y = y;
         _preActivations = kept.PreActivations;
-        _rows.Take(plan);
+        _rows.Take(plan, hasShared: shared is not null);
         _inputs = memory.Area("the gathered rows", _rows.Count * (long)_shape.InputStride);
-        _hidden = kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Count * (long)_shape.HiddenStride);
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
-        _scratch = memory.Scratch(pool.Threads, nint.Max(_shape.UpPanelBytes, _shape.DownPanelBytes));
-        long bytes = _rows.ActiveExperts * _shape.PackedBytes;
-        ListTasks(bytes / pool.Threads);
-        _tasks.Run(pool, this, wakes: 3L * _rows.Count * _shape.Hidden * _shape.Intermediate + WorkPerByte * bytes > WorkWorthWaking);
+        _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));
+        _routed.Place(0, 0, kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Routed * (long)_shape.HiddenStride));
+        _shared?.Place(SharedExpert, _rows.Routed, memory.Area("the shared expert's hidden rows", plan.TokenCount * (long)_shared.Shape.HiddenStride));
+        int active = ActiveExperts();
+        ListTasks(active, pool.Threads);
+        _tasks.Run(pool, this, wakes: Work(active) > WorkWorthWaking);
+    }
+
+    private long Work(int activeExperts)
+    {
+        long products = 3L * _shape.Hidden * ((long)_rows.Routed * _shape.Intermediate + (_rows.Count - _rows.Routed) * (long)(_shared?.Shape.Intermediate ?? 0));
+        return products + WorkPerByte * (activeExperts * _shape.PackedBytes + (_shared?.Shape.PackedBytes ?? 0));
     }
 
     void IPassSteps.Do(in PassTask task, int worker)
@@ -58,35 +72,43 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     }
 
     // down comes two experts late: by then the rows it needs are there, and no thread waits
-    private void ListTasks(long bytesOfAThread)
+    private void ListTasks(int activeExperts, int threads)
     {
-        const int Late = 2, TasksOfAThread = 8;
+        const int Late = 2;
 
-        var plan = _rows.Plan;
-        int experts = plan.ExpertCount;
+        _tasks.Clear(AllCounter + 1);
+        _routed.Divide(activeExperts, threads);
+        _shared?.Divide(1, threads);
         Span<int> pending = stackalloc int[Late];
-        long bytes = Math.Clamp(bytesOfAThread / TasksOfAThread, LeastTaskBytes, TaskBytes);
-        int upPart = (int)Math.Max(1, bytes / _shape.UpPanelBytes), downPart = (int)Math.Max(1, bytes / _shape.DownPanelBytes);
-        _tasks.Clear(3 * experts + 1);
         int seen = 0;
-        for (int e = 0; e < experts; e++)
+        for (int i = 0; i <= SharedExpert; i++)
         {
+            int e = i == 0 ? SharedExpert : i - 1;      // all tokens are its rows: the longest tasks come first, and the last ones are short
             int count = _rows.Of(e).Count;
             if (count == 0) continue;
 
             _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
-            _tasks.Add(Up, e, _shape.UpPanels, upPart, UpCounter(e));
-            if (seen >= Late) AddDown(pending[seen % Late], downPart);
+            _tasks.Add(Up, e, GroupOf(e).Shape.UpPanels, GroupOf(e).UpPart, UpCounter(e));
+            if (seen >= Late) AddDown(pending[seen % Late]);
             pending[seen++ % Late] = e;
         }
 
-        for (int late = Math.Max(0, seen - Late); late < seen; late++) AddDown(pending[late % Late], downPart);
-        _tasks.Add(Combine, 0, plan.TokenCount, TokensPerCombine, AllCounter + 0);
+        for (int late = Math.Max(0, seen - Late); late < seen; late++) AddDown(pending[late % Late]);
+        _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, AllCounter);
     }
 
-    private void AddDown(int expert, int part) => _tasks.Add(Down, expert, _shape.DownPanels, part, DownCounter(expert));
+    private int ActiveExperts()
+    {
+        int active = 0;
+        for (int e = 0; e < SharedExpert; e++) active += _rows.Of(e).Count > 0 ? 1 : 0;
+        return active;
+    }
 
-    private int AllCounter => 3 * _rows.Plan.ExpertCount;
+    private void AddDown(int expert) => _tasks.Add(Down, expert, _shape.DownPanels, GroupOf(expert).DownPart, DownCounter(expert));
+
+    private ExpertGroup GroupOf(int expert) => expert < SharedExpert ? _routed : _shared!;      // who else has rows
+
+    private int AllCounter => 3 * (SharedExpert + 1);
 
     private static int GatherCounter(int expert) => 3 * expert;
 
@@ -100,7 +122,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         for (int row = first + task.First; row < first + task.End; row++)
         {
             float* token = _x + (long)_rows.Tokens[row] * _shape.Hidden;
-            RowGather.Copy(token, _inputs + row * _shape.InputStride, _shape, applyTo == WeightTarget.Input ? _rows.Plan.Weights[_rows.Plan.Order[row]] : 1);
+            RowGather.Copy(token, _inputs + row * _shape.InputStride, _shape, applyTo == WeightTarget.Input && row < _rows.Routed ? _rows.Plan.Weights[_rows.Plan.Order[row]] : 1);
         }
 
         _tasks.Done(GatherCounter(task.Expert));
@@ -110,11 +132,13 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     {
         if (!_tasks.WaitFor(GatherCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
+        var group = GroupOf(task.Expert);
+        int expert = group.NumberOf(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
-            byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker), out var place);
-            var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
-            var sink = new UpSink(this, first, panel, source.UpBias(task.Expert, panel));
+            byte* weights = group.Source.Up(expert, panel, _scratch.Panel(worker), out var place);
+            var next = panel + 1 < task.End ? group.Source.NextUp(expert, panel + 1) : NextPanel.None;
+            var sink = new UpSink(this, group, first, panel, group.Source.UpBias(expert, panel));
             PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
@@ -125,12 +149,14 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     {
         if (!_tasks.WaitFor(UpCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
+        var group = GroupOf(task.Expert);
+        int expert = group.NumberOf(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
-            byte* weights = source.Down(task.Expert, panel, _scratch.Panel(worker), out var place);
-            var next = panel + 1 < task.End ? source.NextDown(task.Expert, panel + 1) : NextPanel.None;
-            var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, source.DownBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _hidden + first * _shape.HiddenStride, _shape.HiddenStride, count, weights, _shape.DownDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            byte* weights = group.Source.Down(expert, panel, _scratch.Panel(worker), out var place);
+            var next = panel + 1 < task.End ? group.Source.NextDown(expert, panel + 1) : NextPanel.None;
+            var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, group.Source.DownBias(expert, panel));
+            PanelProduct.Run(kernel, group.HiddenOf(first), group.Shape.HiddenStride, count, weights, group.Shape.DownDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(DownCounter(task.Expert));
@@ -153,11 +179,21 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             }
 
             RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden);
+            if (shared is not null && !AddShared(token)) return;
         }
     }
 
+    private bool AddShared(int token)
+    {
+        if (!_tasks.WaitFor(DownCounter(SharedExpert))) return false;
+
+        long at = (long)token * _shape.Hidden;
+        RowSum.Add(shared!.WeightOf(_x + at), _outputs + (long)(_rows.Routed + token) * _shape.OutputStride, _y + at, _shape.Hidden);     // asked by the caller
+        return true;
+    }
+
     /// <summary>Bias, keeping, activation.</summary>
-    private readonly struct UpSink(ForwardPass pass, int firstRow, int panel, float* bias) : ITileSink
+    private readonly struct UpSink(ForwardPass pass, ExpertGroup group, int firstRow, int panel, float* bias) : ITileSink
     {
         public void Take(float* tile, int first, int rows)
         {
@@ -166,10 +202,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             int row = firstRow + first;
             ref readonly var shape = ref pass._shape;
             if (pass._preActivations is not null) TileRows.Store(tile, rows, pass._preActivations + (long)row * shape.KeptStride + panel * TileKernel.Columns, shape.KeptStride);
-            pass.Activate(tile, rows, row, panel);
+            group.Activate(tile, rows, row, panel);
         }
     }
-
-    private void Activate(float* tile, int rows, int row, int panel) =>
-        epilogue.Activate(tile, TileKernel.Columns, rows, _hidden + row * _shape.HiddenStride + panel * (_shape.Type == TileType.Float32 ? 64 : 32), _shape.HiddenStride, _shape.Type);
 }

@@ -20,12 +20,22 @@ internal sealed class LoadedExperts(int count, string part)
     /// <summary>Says that an expert is there.</summary>
     public void End(int expert) => Volatile.Write(ref _states[expert], Loaded);
 
+    /// <summary>Whether every expert is there.</summary>
+    public bool AreAll
+    {
+        get
+        {
+            bool areAll = !_states.AsSpan().ContainsAnyExcept(Loaded);
+            Interlocked.MemoryBarrier();        // what was loaded is read after its state
+            return areAll;
+        }
+    }
+
     /// <summary>Throws unless every expert is there.</summary>
     /// <exception cref="InvalidOperationException">Some are missing; the message says which.</exception>
     public void RequireAll()
     {
-        if (_states.AsSpan().ContainsAnyExcept(Loaded)) throw Incomplete();
-        Interlocked.MemoryBarrier();        // what was loaded is read after its state
+        if (!AreAll) throw Incomplete();
     }
 
     private InvalidOperationException Incomplete()

@@ -20,6 +20,14 @@ internal static unsafe class RowSum
         else Of<Lanes4>(rows, weights, isWeighted, values, stride, to, size);
     }
 
+    /// <summary>to += weight · row, as one slot more of <see cref="Of"/>.</summary>
+    public static void Add(float weight, float* row, float* to, int size)
+    {
+        if (Vector512.IsHardwareAccelerated) Add<Lanes16>(weight, row, to, size);
+        else if (Vector256.IsHardwareAccelerated) Add<Lanes8>(weight, row, to, size);
+        else Add<Lanes4>(weight, row, to, size);
+    }
+
     /// <summary>Σ a · b.</summary>
     public static float Dot(float* a, float* b, int size) =>
         Vector512.IsHardwareAccelerated ? Dot<Lanes16>(a, b, size)
@@ -72,6 +80,14 @@ internal static unsafe class RowSum
 
             Store(sum, to + column, size - column);
         }
+    }
+
+    private static void Add<TLanes>(float weight, float* row, float* to, int size)
+        where TLanes : struct, IFloatLanes<TLanes>
+    {
+        int i = 0;
+        for (; i + TLanes.Count <= size; i += TLanes.Count) TLanes.MultiplyAdd(TLanes.Create(weight), TLanes.Load(row + i), TLanes.Load(to + i)).Store(to + i);
+        for (; i < size; i++) to[i] = MathF.FusedMultiplyAdd(weight, row[i], to[i]);
     }
 
     private static float Dot<TLanes>(float* a, float* b, int size)

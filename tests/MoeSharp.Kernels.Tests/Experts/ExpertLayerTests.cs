@@ -174,7 +174,7 @@ public sealed class ExpertLayerTests
         Assert.Throws<ArgumentNullException>("options", () => new ExpertLayer(null!));
         Assert.Contains("HiddenSize is 0", Assert.Throws<ArgumentException>(() => new ExpertLayer(options with { HiddenSize = 0 })).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>("precision", () => new ExpertLayer(options, (ExpertPrecision)2));
-        AssertRefused("The options have a shared expert, which ExpertLayer does not compute; set Shared to null, and make a layer of one expert for it.", "options", () => _ = new ExpertLayer(options with { Shared = new() { IntermediateSize = 8 } }));
+        AssertRefused("The options have a shared expert of 33 by 2147483647; the kernels take up to 16777216 of each.", "options", () => _ = new ExpertLayer(options with { Shared = new() { IntermediateSize = int.MaxValue } }));
         AssertRefused("The options have 5 experts of 2147483647 by 17; the kernels take up to 16777216 of each.", "options", () => _ = new ExpertLayer(options with { HiddenSize = int.MaxValue }));
         var error = Assert.Throws<InsufficientMemoryException>(() => new ExpertLayer(OptionsOf(new ExpertSetup { Experts = 1 << 24, Hidden = 1 << 24, Intermediate = 1 << 24 })));
         Assert.StartsWith("There is no memory for the packed weights of 16777216 experts of 16777216 by 16777216", error.Message, StringComparison.Ordinal);

@@ -1,0 +1,166 @@
+namespace MoeSharp.Kernels.Tests;
+
+/// <summary>The expert of all tokens, in the same pass as the routed ones: their sum, and what a layer of the shared expert alone computes.</summary>
+public sealed class SharedExpertTests
+{
+    private static readonly ExpertSetup Batch = new() { Tokens = 70, Hidden = 45, Intermediate = 35, Pairs = PairPattern.WithGaps };
+
+    public static TheoryData<ExpertPrecision> Precisions { get; } = [.. Enum.GetValues<ExpertPrecision>()];
+
+    [Theory, MemberData(nameof(Precisions))]
+    public void Forward_WithAnyOptions_MatchesDoublePrecision(ExpertPrecision precision)
+    {
+        foreach (var activation in Enum.GetValues<ExpertActivation>())
+        {
+            foreach (var (hidden, intermediate, width) in new[] { (1, 1, 1), (33, 17, 65), (64, 48, 16), (18, 66, 3) })
+            {
+                var setup = new ExpertSetup { Activation = activation, Hidden = hidden, Intermediate = intermediate, Seed = 100 * hidden + (int)activation };
+                AssertMatches(new(setup, width, isGated: true, limit: null), precision);
+                AssertMatches(new(setup with { Limit = 0.7, ApplyTo = WeightTarget.Input, HasBias = false }, width, isGated: false, limit: 0.4), precision);
+            }
+        }
+    }
+
+    [Theory, MemberData(nameof(Precisions))]
+    public void Forward_AnyNumberOfTokensAndExperts_MatchesDoublePrecision(ExpertPrecision precision)
+    {
+        foreach (int tokens in new[] { 0, 1, 2, 15, 100 })
+        {
+            AssertMatches(new(Batch with { Tokens = tokens }, 50, isGated: true, limit: null), precision);
+            AssertMatches(new(Batch with { Tokens = tokens, Experts = 1, Width = 1 }, 50, isGated: false, limit: null), precision);
+            AssertMatches(new(Batch with { Tokens = tokens, Width = 0 }, 50, isGated: false, limit: null), precision);
+        }
+    }
+
+    [Theory, MemberData(nameof(Precisions))]
+    public void Forward_ATokenAlone_HasItsBitsInABatch(ExpertPrecision precision)
+    {
+        var problem = new SharedProblem(Batch, 50, isGated: true, limit: 0.4);
+        using var layer = problem.Layer(precision);
+        float[] batch = Forward(layer, problem.Routed);
+
+        for (int token = 0; token < Batch.Tokens; token++)
+            Assert.Equal(Lanes.Bits(batch[(token * Batch.Hidden)..((token + 1) * Batch.Hidden)]), Lanes.Bits(Forward(layer, problem.Routed.Part(token, 1))));
+    }
+
+    [Fact]
+    public unsafe void Run_OnAnyNumberOfThreads_HasTheBitsOfOne()
+    {
+        var problem = new SharedProblem(Batch with { Tokens = 300, Hidden = 75 }, 130, isGated: true, limit: null);
+        using var memory = new PassMemory();
+        using var arrays = new GuardedArrays(isAtEnd: true);
+        var pass = problem.Pass(arrays);
+        float* x = arrays.Of(problem.Routed.X), y = arrays.Room(problem.Routed.X.Length);
+        uint[]? expected = null;
+        foreach (int threads in new[] { 1, 2, 3, 8 })
+        {
+            using var pool = new WorkerPool(threads);
+            new Span<float>(y, problem.Routed.X.Length).Fill(float.NaN);
+
+            pass.Run(pool, memory, x, problem.Routed.Plan, y);
+
+            uint[] bits = Lanes.Bits(new Span<float>(y, problem.Routed.X.Length).ToArray());
+            Assert.Equal(expected ??= bits, bits);
+        }
+
+        using var layer = problem.Layer(ExpertPrecision.Float32);
+        Assert.Equal(expected, Lanes.Bits(Forward(layer, problem.Routed)));      // packed before, or while it runs
+    }
+
+    [Fact]
+    public void LoadShared_BitsOfBFloat16_HasTheBitsOfTheirFloat32()
+    {
+        var problem = new SharedProblem(Batch, 50, isGated: true, limit: null);
+        foreach (float[] values in problem.SharedMatrices) Narrow(values);
+        using ExpertLayer wide = problem.Layer(ExpertPrecision.BFloat16), narrow = problem.Layer(ExpertPrecision.BFloat16);
+
+        narrow.LoadShared(Bits(problem.Gate), Bits(problem.Up), Bits(problem.Down), Bits(problem.Router));
+
+        Assert.Equal(Lanes.Bits(Forward(wide, problem.Routed)), Lanes.Bits(Forward(narrow, problem.Routed)));
+    }
+
+    [Fact]
+    public void LoadShared_WrongArguments_AreNamed()
+    {
+        var problem = new SharedProblem(Batch, 50, isGated: true, limit: null);
+        using ExpertLayer layer = new(problem.Options), ungated = new(problem.Options with { Shared = new() { IntermediateSize = 50 } }), none = new(problem.Options with { Shared = null });
+        var (right, wrong) = (problem.Gate, problem.Gate[1..]);
+
+        AssertRefused("gate has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "gate", () => layer.LoadShared(wrong, right, right, problem.Router));
+        AssertRefused("up has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "up", () => layer.LoadShared(right, wrong, right, problem.Router));
+        AssertRefused("down has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "down", () => layer.LoadShared(Bits(right), Bits(right), Bits(wrong), Bits(problem.Router)));
+        AssertRefused("router has 0 values; expected 45 (HiddenSize).", "router", () => layer.LoadShared(right, right, right));
+        AssertRefused("router has 45 values; expected 0 (Shared.IsGated is false).", "router", () => ungated.LoadShared(right, right, right, problem.Router));
+        Assert.Equal("The options of this layer have no shared expert; set Shared.", Assert.Throws<InvalidOperationException>(() => none.LoadShared(right, right, right)).Message);
+    }
+
+    [Fact]
+    public void Forward_WithoutItsWeights_IsRefused()
+    {
+        var problem = new SharedProblem(Batch, 50, isGated: false, limit: null);
+        using var layer = new ExpertLayer(problem.Options);
+        problem.LoadRouted(layer);
+
+        Assert.Equal("The shared expert has no weights yet; call LoadShared first.", Assert.Throws<InvalidOperationException>(() => Forward(layer, problem.Routed)).Message);
+    }
+
+    [Fact]
+    public void PackedBytes_OfASharedExpert_AreCountedToo()
+    {
+        var problem = new SharedProblem(Batch with { Hidden = 64, Intermediate = 48, HasBias = false }, 32, isGated: true, limit: null);
+        using ExpertLayer layer = new(problem.Options), none = new(problem.Options with { Shared = null });
+
+        Assert.Equal(none.PackedBytes + 3 * 64 * 32 * 4 + 64 * 4, layer.PackedBytes);
+    }
+
+    [Fact]
+    public void Forward_OnceWarm_AllocatesNothing()
+    {
+        var problem = new SharedProblem(Batch, 50, isGated: true, limit: null);
+        using var layer = problem.Layer(ExpertPrecision.Float32);
+        float[] sums = new float[problem.Routed.X.Length];
+        for (int i = 0; i < 3; i++) layer.Forward(problem.Routed.X, problem.Routed.Plan, sums);
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++) layer.Forward(problem.Routed.X, problem.Routed.Plan, sums);
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private static void AssertMatches(SharedProblem problem, ExpertPrecision precision)
+    {
+        double[] expected = problem.Expected(precision == ExpertPrecision.Float32 ? TileType.Float32 : TileType.BFloat16);
+        double bound = (precision == ExpertPrecision.Float32 ? 1e-5 : 1e-2) * expected.Select(Math.Abs).Append(1).Max();
+
+        using var layer = problem.Layer(precision);
+        float[] actual = Forward(layer, problem.Routed);
+
+        for (int i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - actual[i]) <= bound, $"[{i}]: {actual[i]:R}, expected {expected[i]:R} ± {bound:R} for {problem.Setup} and {problem.Options.Shared} in {precision}");
+    }
+
+    private static float[] Forward(ExpertLayer layer, ExpertProblem problem)
+    {
+        float[] sums = new float[problem.X.Length];
+        Array.Fill(sums, float.NaN);
+        layer.Forward(problem.X, problem.Plan, sums);
+        return sums;
+    }
+
+    private static ushort[] Bits(float[] values)
+    {
+        ushort[] bits = new ushort[values.Length];
+        BFloat16Values.Round(values, bits);
+        return bits;
+    }
+
+    private static void Narrow(float[] values)
+    {
+        for (int i = 0; i < values.Length; i++) values[i] = Lanes.FromBFloat16(BFloat16Values.Round(values[i]));
+    }
+
+    private static void AssertRefused(string message, string parameter, Action action)
+    {
+        var error = Assert.Throws<ArgumentException>(parameter, action);
+        Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
+    }
+}
