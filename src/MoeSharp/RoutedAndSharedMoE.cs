@@ -45,7 +45,9 @@ public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
     public MoeOutput forward(Tensor hidden, RoutingCall call)
     {
         using var use = _uses.Enter(this);
-        using var scope = NewDisposeScope();
+        if (call is { TokenMask: null }) return Routed.Run(hidden, call, Shared);
+
+        using var scope = NewDisposeScope();      // what a mask hides from the routed experts the shared one sees
         var routed = Routed.forward(hidden, call);
         var output = routed.Hidden + Shared.call(hidden);
 

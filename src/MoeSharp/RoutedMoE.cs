@@ -92,7 +92,10 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
     /// <exception cref="MoeException">The routing of a token is not a number, or the call replays a trace of another layer or of other tokens.</exception>
     /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
-    public MoeOutput forward(Tensor hidden, RoutingCall call)
+    public MoeOutput forward(Tensor hidden, RoutingCall call) => Run(hidden, call, shared: null);
+
+    /// <summary>Runs the layer, and adds what a shared expert computes of every token; a mask is not for it.</summary>
+    internal MoeOutput Run(Tensor hidden, RoutingCall call, SharedExpert? shared)
     {
         ArgumentNullException.ThrowIfNull(call);
         using var use = _uses.Enter(this);
@@ -102,7 +105,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         var (plan, statistics) = Route(hidden, call);
         BeforeExperts?.Invoke(_compute.SkipsIdleExperts ? plan.Counts : null);
         var tokens = Unmasked(hidden, call.TokenMask).reshape(-1, Options.HiddenSize);               // [T, D]
-        var combined = _compute.Compute(tokens, plan, Experts);                                     // [T, D]
+        var combined = shared is null ? _compute.Compute(tokens, plan, Experts) : _compute.Compute(tokens, plan, Experts, shared);  // [T, D]
         Telemetry.Count(statistics);
 
         return new MoeOutput(combined.reshape(hidden.shape).MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());

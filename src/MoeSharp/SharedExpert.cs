@@ -25,6 +25,7 @@ public sealed class SharedExpert : Module<Tensor, Tensor>
         var shared = options.Shared ?? throw new ArgumentException("The options have no shared expert; set Shared, or create a RoutedMoE.", nameof(options));
 
         var (D, W) = (options.HiddenSize, shared.IntermediateSize);
+        Epilogue = GatedEpilogue.Create(options.Experts.Activation, shared.Limit);
         Gate = Initial.Normal([W, D], device, generator);
         Up = Initial.Normal([W, D], device, generator);
         Down = Initial.Normal([D, W], device, generator);
@@ -51,6 +52,9 @@ public sealed class SharedExpert : Module<Tensor, Tensor>
     /// <summary>The row [1, D] whose sigmoid multiplies the output, or null.</summary>
     [field: ComponentName(Name = "router")]
     public Parameter? Router { get; }
+
+    /// <summary>Its activation, for the kernels.</summary>
+    internal GatedEpilogue Epilogue { get; }
 
     /// <summary>The expert's output for hidden states [.., D].</summary>
     public override Tensor forward(Tensor hidden)

@@ -146,6 +146,50 @@ public sealed class FusedExpertsTests
         Assert.ThrowsAny<Exception>(() => loss.backward(create_graph: true));      // that the process lives is the test
     }
 
+    /// <summary>Without gradient one pass computes routed and shared experts; with one libtorch computes the shared.</summary>
+    [Theory]
+    [InlineData(true, null, 1)]
+    [InlineData(true, 0.4, 33)]
+    [InlineData(false, 0.4, 1)]
+    [InlineData(false, null, 33)]
+    [InlineData(false, null, 0)]
+    public void Forward_SharedExpertWithoutGradient_AgreesWithLibtorch(bool isGated, double? limit, int tokens)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = AnyLayer.Create(Options with { Shared = new() { IntermediateSize = 37, IsGated = isGated, Limit = limit } }, 3);
+        var hidden = AnyLayer.Draw(new Random(1), tokens, 24);
+        var expected = layer.call(hidden).Hidden;
+        using var _ = no_grad();
+
+        for (int call = 0; call < 3; call++) TensorAssert.Close(expected, layer.call(hidden).Hidden, 1e-5, $"call {call}");      // packed as it runs, packed and kept, kept
+    }
+
+    [Fact]
+    public void Forward_SharedExpertThatWasChanged_ReadsItsNewWeights()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedAndSharedMoE)AnyLayer.Create(Options with { Shared = new() { IntermediateSize = 37 } }, 3);
+        var hidden = AnyLayer.Draw(new Random(1), 5, 24);
+        using var _ = no_grad();
+        for (int call = 0; call < 3; call++) layer.call(hidden);
+
+        layer.Shared.Down.mul_(2);
+
+        TensorAssert.Close(layer.Routed.call(hidden).Hidden + layer.Shared.call(hidden), layer.call(hidden).Hidden, 1e-5, "output");
+    }
+
+    [Fact]
+    public void Forward_SharedExpertOfBfloat16_AgreesWithLibtorchInItsRounding()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedAndSharedMoE)AnyLayer.Create(Options with { Shared = new() { IntermediateSize = 37, IsGated = true } }, 3);
+        layer.to(bfloat16);
+        var hidden = AnyLayer.Draw(new Random(1), 5, 24).to(bfloat16);
+        using var _ = no_grad();
+
+        TensorAssert.Close((layer.Routed.call(hidden).Hidden + layer.Shared.call(hidden)).to(float32), layer.call(hidden).Hidden.to(float32), 3e-2, "output");
+    }
+
     [Fact]
     public void Forward_FromManyThreads_GivesTheSameBits()
     {

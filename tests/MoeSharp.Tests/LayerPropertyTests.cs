@@ -27,6 +27,8 @@ public sealed class LayerPropertyTests
             Assert.Equal(reference.Selected.SelectMany(ids => ids).Select(id => (double)id), TensorAssert.Values(plan.Experts));
             TensorAssert.Close([.. reference.Weights.SelectMany(w => w)], TensorAssert.Values(plan.Weights), 2e-5, "weights", TermScale);
             TensorAssert.Close(expected, TensorAssert.Values(output.Hidden), 2e-5, "output", TermScale);
+            using var _ = no_grad();
+            TensorAssert.Close(expected, TensorAssert.Values(layer.call(hidden).Hidden), 2e-5, "output without gradient", TermScale);
         }, Print);
 
     [Fact]

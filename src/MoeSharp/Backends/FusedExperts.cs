@@ -12,7 +12,7 @@ namespace MoeSharp;
 internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other) : IExpertCompute
 {
     private readonly FusedKernels _kernels = new(options);
-    private readonly KeptWeights? _kept = options.KeepsPackedWeights ? new() : null;
+    private readonly KeptWeights? _kept = options.KeepsPackedWeights ? new() : null, _keptShared = options.KeepsPackedWeights ? new() : null;
 
     public string Name => "fused";
 
@@ -24,13 +24,36 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other) : 
 
         using var _ = Telemetry.Step("experts");
         using var scope = NewDisposeScope();
-        Tensor?[] arguments = [tokens, plan.Weights, experts.Gate, experts.Up, experts.Down, experts.GateBias, experts.UpBias, experts.DownBias];
-        bool hasGradient = is_grad_enabled() && arguments.Any(argument => argument is { requires_grad: true });
-        var sums = hasGradient ? Train(arguments, plan) : Infer(arguments, plan, experts);
+        var arguments = Arguments(tokens, plan, experts);
+        var sums = HasGradient(arguments) ? Train(arguments, plan) : Infer(arguments, plan, shared: null);
         return sums.to(tokens.dtype).MoveToOuterDisposeScope();
     }
 
-    public void Release() => _kept?.Forget();
+    // where there is a gradient the shared expert is libtorch's
+    public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts, SharedExpert shared)
+    {
+        using var scope = NewDisposeScope();
+        var arguments = Arguments(tokens, plan, experts);
+        if (!IsFor(tokens) || HasGradient([.. arguments, .. shared.parameters()]))
+        {
+            _keptShared?.Forget();
+            return (Compute(tokens, plan, experts) + shared.call(tokens)).MoveToOuterDisposeScope();
+        }
+
+        using var _ = Telemetry.Step("experts");
+        return Infer(arguments, plan, shared).to(tokens.dtype).MoveToOuterDisposeScope();
+    }
+
+    public void Release()
+    {
+        _kept?.Forget();
+        _keptShared?.Forget();
+    }
+
+    private static Tensor?[] Arguments(Tensor tokens, RoutingTensors plan, Experts experts) =>
+        [tokens, plan.Weights, experts.Gate, experts.Up, experts.Down, experts.GateBias, experts.UpBias, experts.DownBias];
+
+    private static bool HasGradient(Tensor?[] arguments) => is_grad_enabled() && arguments.Any(argument => argument is { requires_grad: true });
 
     private Tensor Train(Tensor?[] arguments, RoutingTensors plan)
     {
@@ -38,27 +61,30 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other) : 
         return FusedFunction.apply([.. arguments.Select(Dense), new FusedCall(_kernels, plan.Plan)])[0];
     }
 
-    private Tensor Infer(Tensor?[] arguments, RoutingTensors plan, Experts experts)
+    private Tensor Infer(Tensor?[] arguments, RoutingTensors plan, SharedExpert? shared)
     {
-        bool areAsTheyLie = AreMatrices(experts.Gate, experts.Up, experts.Down);
-        var type = areAsTheyLie && experts.Gate.dtype == ScalarType.BFloat16 && arguments[0]!.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32;
+        var given = new FusedInputs(arguments);
+        var type = AreMatrices(given) && given.Gate.dtype == ScalarType.BFloat16 && given.Tokens.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32;
+        var tokens = Dense(given.Tokens)!;      // not null
+        using var routed = Panels(arguments, type, options.Router.ExpertCount, _kept);
+        if (shared is null) return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null);
+
+        using var own = Panels([tokens, null, shared.Gate, shared.Up, shared.Down, null, null, null], type, 1, _keptShared);
+        return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null, FusedKernels.Shared(own.Source, shared.Epilogue, Dense(shared.Router)));
+    }
+
+    private FusedPanels Panels(Tensor?[] arguments, TileType type, int experts, KeptWeights? kept)
+    {
+        bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
         var inputs = new FusedInputs([.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))]);
         var matrices = _kernels.Matrices(inputs, type);
-        var store = areAsTheyLie ? _kept?.TryEnter(WeightsKey.Of(experts, matrices, type), matrices.Shape, options.Router.ExpertCount) : null;
-        try
-        {
-            return _kernels.Forward(store?.Of(matrices) ?? matrices, inputs.Tokens, plan.Plan, kept: null);
-        }
-        finally
-        {
-            store?.Leave();
-        }
+        return new(matrices, areAsTheyLie ? kept?.TryEnter(WeightsKey.Of(inputs, matrices, experts, type), matrices.Shape, experts) : null);
     }
 
     // of one type that the packing reads
-    private static bool AreMatrices(Tensor gate, Tensor up, Tensor down) =>
-        gate.dtype is ScalarType.Float32 or ScalarType.BFloat16 && gate.dtype == up.dtype && gate.dtype == down.dtype
-        && gate.is_contiguous() && up.is_contiguous() && down.is_contiguous();
+    private static bool AreMatrices(FusedInputs inputs) =>
+        inputs.Gate.dtype is ScalarType.Float32 or ScalarType.BFloat16 && inputs.Gate.dtype == inputs.Up.dtype && inputs.Gate.dtype == inputs.Down.dtype
+        && inputs.Gate.is_contiguous() && inputs.Up.is_contiguous() && inputs.Down.is_contiguous();
 
     private static bool IsFor(Tensor tokens) =>
         tokens.device_type == TorchSharp.DeviceType.CPU && tokens.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;

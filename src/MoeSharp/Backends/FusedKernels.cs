@@ -19,14 +19,20 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     /// <param name="inputs">The tensors.</param>
     /// <param name="type">What the products read.</param>
     public ExpertMatrices Matrices(FusedInputs inputs, TileType type = TileType.Float32) => new(
-        _shape with { Type = type }, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias),
+        _shape with { Type = type, Intermediate = (int)inputs.Gate.size(-2) }, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias),
         inputs.Gate.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32);
 
-    /// <summary>The sums [T, D] of the tokens' experts.</summary>
-    public Tensor Forward(PanelSource source, Tensor tokens, RoutingPlan plan, Tensor? kept)
+    /// <summary>The shared expert as a pass reads it.</summary>
+    /// <param name="source">Its panels.</param>
+    /// <param name="epilogue">Its activation.</param>
+    /// <param name="router">[1, D] in float32, or null.</param>
+    public static SharedPanels Shared(PanelSource source, GatedEpilogue epilogue, Tensor? router) => new(source, epilogue, Start(router));
+
+    /// <summary>The sums [T, D] of the tokens' experts, with the shared one's output where there is one.</summary>
+    public Tensor Forward(PanelSource source, Tensor tokens, RoutingPlan plan, Tensor? kept, SharedPanels? shared = null)
     {
         var sums = empty_like(tokens);
-        var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo);
+        var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo, shared);
         var memory = PassMemory.Rent();
         pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Kept(kept, plan));
         memory.Return();

@@ -17,6 +17,9 @@ internal interface IExpertCompute
     /// <param name="experts">The parameters, cast to the type of the tokens where theirs is another.</param>
     Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts);
 
+    /// <summary>The same, and added to it what the shared expert computes of every token.</summary>
+    Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts, SharedExpert shared) => Compute(tokens, plan, experts) + shared.call(tokens);
+
     /// <summary>Frees what is kept between calls; the next call begins anew.</summary>
     void Release()
     {

@@ -13,11 +13,11 @@ internal readonly record struct WeightsKey(nint Gate, nint Up, nint Down, TileTy
     // TorchSharp has no binding; a script reaches it. Never freed, so compiled once; calls may run in parallel
     private static readonly jit.CompilationUnit Script = jit.compile("def changes(a, b, c):\n    return a._version() + b._version() + c._version()\n");
 
-    /// <summary>The key of the experts now.</summary>
-    public static unsafe WeightsKey Of(Experts experts, ExpertMatrices matrices, TileType type)
+    /// <summary>The key of some experts' matrices now.</summary>
+    public static unsafe WeightsKey Of(FusedInputs inputs, ExpertMatrices matrices, int experts, TileType type)
     {
-        using var changes = (Scalar)Script.invoke("changes", experts.Gate, experts.Up, experts.Down);
-        return new((nint)matrices.Gate(0), (nint)matrices.UpOf(0), (nint)matrices.DownOf(0), type, changes.ToInt64(), SampleOf(matrices, (int)experts.Gate.size(0)));
+        using var changes = (Scalar)Script.invoke("changes", inputs.Gate, inputs.Up, inputs.Down);
+        return new((nint)matrices.Gate(0), (nint)matrices.UpOf(0), (nint)matrices.DownOf(0), type, changes.ToInt64(), SampleOf(matrices, experts));
     }
 
     // one value of every matrix
