@@ -55,8 +55,9 @@ public sealed unsafe class ExpertLayer : IDisposable
     public long PackedBytes => _panels.Bytes + (_shared?.Bytes ?? 0);
 
     /// <summary>
-    /// Packs the weights of one expert, on the calling thread. Experts may be loaded in any order and at the same time. Loading one again
-    /// replaces it: do so while no <see cref="Forward"/> runs, which would read some of both.
+    /// Packs the weights of one expert, on the calling thread, reading each once: the spans may well be of a memory-mapped file. Experts may be
+    /// loaded in any order and at the same time. Loading one again replaces it: do so while no <see cref="Forward"/> runs, which would read
+    /// some of both.
     /// </summary>
     /// <param name="expert">The expert, 0 to E - 1.</param>
     /// <param name="gate">The gate projection [H, D], rows are outputs.</param>

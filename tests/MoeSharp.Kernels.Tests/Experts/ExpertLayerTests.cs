@@ -1,3 +1,6 @@
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+
 namespace MoeSharp.Kernels.Tests;
 
 public sealed class ExpertLayerTests
@@ -62,6 +65,29 @@ public sealed class ExpertLayerTests
         }
 
         Assert.Equal(Lanes.Bits(Forward(wide, problem)), Lanes.Bits(Forward(narrow, problem)));
+    }
+
+    [Fact]
+    public unsafe void Load_FromAMemoryMappedFile_HasTheBitsOfArrays()
+    {
+        var problem = new ExpertProblem(Batch with { HasBias = false });
+        float[] values = [.. problem.Gate, .. problem.Up, .. problem.Down];
+        using var file = new FileStream(Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 4096, FileOptions.DeleteOnClose);
+        file.Write(MemoryMarshal.AsBytes<float>(values));
+        file.Flush();
+        using var map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        using var view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        using ExpertLayer mapped = new(OptionsOf(problem.Setup)), inMemory = LayerOf(problem, ExpertPrecision.Float32);
+
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        int size = Batch.Hidden * Batch.Intermediate;
+        for (int e = 0; e < Batch.Experts; e++) mapped.Load(e, Matrix(0, e), Matrix(1, e), Matrix(2, e));
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+
+        Assert.Equal(Lanes.Bits(Forward(inMemory, problem)), Lanes.Bits(Forward(mapped, problem)));
+
+        ReadOnlySpan<float> Matrix(int which, int expert) => new((float*)start + (which * Batch.Experts + expert) * size, size);
     }
 
     [Fact]
