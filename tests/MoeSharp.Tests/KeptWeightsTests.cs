@@ -30,6 +30,21 @@ public sealed class KeptWeightsTests
         }
     }
 
+    [Fact]
+    public void Forward_ParametersMadeInInferenceMode_WhoseChangesNobodyCounts_ComputesWithThem()
+    {
+        using var scope = NewDisposeScope();
+        using var mode = inference_mode();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options, 3);
+        using var plain = (RoutedMoE)AnyLayer.Create(Options with { KeepsPackedWeights = false }, 3);
+        var hidden = AnyLayer.Draw(new Random(1), 30, 40);
+        for (int call = 0; call < 3; call++)
+        {
+            TensorAssert.Same(plain.call(hidden).Hidden, layer.call(hidden).Hidden, $"call {call}");
+            foreach (var changed in new[] { layer, plain }) changed.Experts.Up[8, 3, 5] = call;
+        }
+    }
+
     public static TheoryData<string, Action<Tensor>> Changes => new()
     {
         { "in place", values => values.mul_(-2) },

@@ -41,7 +41,8 @@ public sealed record MoeOptions
     /// call with the same weights on, each expert's are packed when it is first chosen, and take as many bytes again (twice as many for
     /// bfloat16 parameters under tokens of float32). They are freed by the next call with gradient and with the layer. A change of the
     /// parameters through libtorch is seen, and so is one of most values through their memory; after writing a few values to
-    /// the memory of a parameter yourself, set this to false or make a call with gradient. Default true: inference is 1.5 to 2 times as fast.
+    /// the memory of a parameter yourself, set this to false or make a call with gradient. Parameters made in inference mode, whose changes
+    /// libtorch does not count, are packed anew in every call. Default true: inference is 1.5 to 2 times as fast.
     /// </summary>
     public bool KeepsPackedWeights { get; init; } = true;
 

@@ -78,7 +78,7 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other) : 
         bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
         var inputs = new FusedInputs([.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))]);
         var matrices = _kernels.Matrices(inputs, type);
-        return new(matrices, areAsTheyLie ? kept?.TryEnter(WeightsKey.Of(inputs, matrices, experts, type), matrices.Shape, experts) : null);
+        return new(matrices, kept is not null && areAsTheyLie && WeightsKey.Of(inputs, matrices, experts, type) is { } key ? kept.TryEnter(key, matrices.Shape, experts) : null);
     }
 
     // of one type that the packing reads
