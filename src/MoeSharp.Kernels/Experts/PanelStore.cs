@@ -35,52 +35,48 @@ internal sealed unsafe class PanelStore : IDisposable
     {
         private int Panels => Shape.UpPanels + Shape.DownPanels;
 
-        public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place)
-        {
-            ref int state = ref UpState(expert, panel);
-            byte* to = Begin(ref state, store._panels.Up(expert, panel), scratch, out place);
-            if (place == PanelPlace.Memory) return to;
+        public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place) => Panel(expert, panel, scratch, out place);
 
-            matrices.PackUp(expert, panel, to);
-            End(ref state, to, scratch);
-            return to;
-        }
-
-        public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place)
-        {
-            ref int state = ref DownState(expert, panel);
-            byte* to = Begin(ref state, store._panels.Down(expert, panel), scratch, out place);
-            if (place == PanelPlace.Memory) return to;
-
-            matrices.PackDown(expert, panel, to);
-            End(ref state, to, scratch);
-            return to;
-        }
+        public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place) => Panel(expert, Shape.UpPanels + panel, scratch, out place);
 
         public override NextPanel NextUp(int expert, int panel) =>
-            Volatile.Read(ref UpState(expert, panel)) == Packed ? store._panels.NextUp(expert, panel) : matrices.NextUp(expert, panel);
+            IsPacked(expert, panel) ? store._panels.NextUp(expert, panel) : matrices.NextUp(expert, panel);
 
         public override NextPanel NextDown(int expert, int panel) =>
-            Volatile.Read(ref DownState(expert, panel)) == Packed ? store._panels.NextDown(expert, panel) : matrices.NextDown(expert, panel);
+            IsPacked(expert, Shape.UpPanels + panel) ? store._panels.NextDown(expert, panel) : matrices.NextDown(expert, panel);
 
         public override float* UpBias(int expert, int panel) => matrices.UpBias(expert, panel);
 
         public override float* DownBias(int expert, int panel) => matrices.DownBias(expert, panel);
 
-        private ref int UpState(int expert, int panel) => ref store._states[expert * Panels + panel];
-
-        private ref int DownState(int expert, int panel) => ref UpState(expert, Shape.UpPanels + panel);
-
-        // where to find the panel or to pack it; what another pass is packing is packed into the scratch too, rather than waited for
-        private static byte* Begin(ref int state, byte* stored, byte* scratch, out PanelPlace place)
+        // panels of an expert are numbered through, those of down after those of gate and up
+        private byte* Panel(int expert, int number, byte* scratch, out PanelPlace place)
         {
-            place = Volatile.Read(ref state) == Packed ? PanelPlace.Memory : PanelPlace.Cache;
-            return place == PanelPlace.Memory || Interlocked.CompareExchange(ref state, Packing, Empty) == Empty ? stored : scratch;
+            byte* stored = StoredAt(expert, number);
+            place = IsPacked(expert, number) ? PanelPlace.Memory : PanelPlace.Cache;
+            if (place == PanelPlace.Memory) return stored;
+
+            // what another pass is packing is packed into the scratch too, rather than waited for
+            ref int state = ref State(expert, number);
+            if (Interlocked.CompareExchange(ref state, Packing, Empty) != Empty) return Pack(expert, number, scratch);
+
+            Pack(expert, number, stored);
+            Volatile.Write(ref state, Packed);
+            return stored;
         }
 
-        private static void End(ref int state, byte* to, byte* scratch)
+        private byte* Pack(int expert, int number, byte* to)
         {
-            if (to != scratch) Volatile.Write(ref state, Packed);
+            if (number < Shape.UpPanels) matrices.PackUp(expert, number, to);
+            else matrices.PackDown(expert, number - Shape.UpPanels, to);
+            return to;
         }
+
+        private byte* StoredAt(int expert, int number) =>
+            number < Shape.UpPanels ? store._panels.Up(expert, number) : store._panels.Down(expert, number - Shape.UpPanels);
+
+        private bool IsPacked(int expert, int number) => Volatile.Read(ref State(expert, number)) == Packed;
+
+        private ref int State(int expert, int number) => ref store._states[expert * Panels + number];
     }
 }

@@ -34,11 +34,11 @@ public sealed class ExpertLayerTests
     {
         var problem = new ExpertProblem(Batch);
         using var layer = LayerOf(problem, precision);
-        float[] batch = Forward(layer, problem);
+        float[] batch = ExpertLayerRun.Forward(layer, problem);
 
         for (int token = 0; token < Batch.Tokens; token++)
         {
-            float[] alone = Forward(layer, problem.Part(token, 1));
+            float[] alone = ExpertLayerRun.Forward(layer, problem.Part(token, 1));
 
             Assert.Equal(Lanes.Bits(batch[(token * Batch.Hidden)..((token + 1) * Batch.Hidden)]), Lanes.Bits(alone));
         }
@@ -55,16 +55,16 @@ public sealed class ExpertLayerTests
     public void Load_BitsOfBFloat16_HasTheBitsOfTheirFloat32(ExpertPrecision precision, int hidden, int intermediate)
     {
         var problem = new ExpertProblem(Batch with { Hidden = hidden, Intermediate = intermediate });
-        foreach (float[]? values in new[] { problem.Gate, problem.Up, problem.Down, problem.GateBias, problem.UpBias, problem.DownBias }) Narrow(values!);
+        foreach (float[]? values in new[] { problem.Gate, problem.Up, problem.Down, problem.GateBias, problem.UpBias, problem.DownBias }) Lanes.Narrow(values!);
 
         using ExpertLayer narrow = new(OptionsOf(problem.Setup), precision), wide = LayerOf(problem, precision);
         for (int e = 0; e < Batch.Experts; e++)
         {
-            narrow.Load(e, Bits(Matrix(problem, problem.Gate, e)), Bits(Matrix(problem, problem.Up, e)), Bits(Matrix(problem, problem.Down, e)));
-            narrow.LoadBias(e, Bits(Part(problem.GateBias!, e, intermediate)), Bits(Part(problem.UpBias!, e, intermediate)), Bits(Part(problem.DownBias!, e, hidden)));
+            narrow.Load(e, Lanes.ToBFloat16(Matrix(problem, problem.Gate, e)), Lanes.ToBFloat16(Matrix(problem, problem.Up, e)), Lanes.ToBFloat16(Matrix(problem, problem.Down, e)));
+            narrow.LoadBias(e, Lanes.ToBFloat16(Part(problem.GateBias!, e, intermediate)), Lanes.ToBFloat16(Part(problem.UpBias!, e, intermediate)), Lanes.ToBFloat16(Part(problem.DownBias!, e, hidden)));
         }
 
-        Assert.Equal(Lanes.Bits(Forward(wide, problem)), Lanes.Bits(Forward(narrow, problem)));
+        Assert.Equal(Lanes.Bits(ExpertLayerRun.Forward(wide, problem)), Lanes.Bits(ExpertLayerRun.Forward(narrow, problem)));
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class ExpertLayerTests
         for (int e = 0; e < Batch.Experts; e++) mapped.Load(e, Matrix(0, e), Matrix(1, e), Matrix(2, e));
         view.SafeMemoryMappedViewHandle.ReleasePointer();
 
-        Assert.Equal(Lanes.Bits(Forward(inMemory, problem)), Lanes.Bits(Forward(mapped, problem)));
+        Assert.Equal(Lanes.Bits(ExpertLayerRun.Forward(inMemory, problem)), Lanes.Bits(ExpertLayerRun.Forward(mapped, problem)));
 
         ReadOnlySpan<float> Matrix(int which, int expert) => new((float*)start + (which * Batch.Experts + expert) * size, size);
     }
@@ -100,7 +100,7 @@ public sealed class ExpertLayerTests
 
         Parallel.ForEach(experts, expert => LoadExpert(parallel, problem, expert));
 
-        Assert.Equal(Lanes.Bits(Forward(inOrder, problem)), Lanes.Bits(Forward(parallel, problem)));
+        Assert.Equal(Lanes.Bits(ExpertLayerRun.Forward(inOrder, problem)), Lanes.Bits(ExpertLayerRun.Forward(parallel, problem)));
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class ExpertLayerTests
 
         for (int e = 0; e < Batch.Experts; e++) LoadExpert(layer, next, e);
 
-        Assert.Equal(Lanes.Bits(Forward(expected, next)), Lanes.Bits(Forward(layer, next)));
+        Assert.Equal(Lanes.Bits(ExpertLayerRun.Forward(expected, next)), Lanes.Bits(ExpertLayerRun.Forward(layer, next)));
     }
 
     [Fact]
@@ -121,13 +121,13 @@ public sealed class ExpertLayerTests
         using var layer = new ExpertLayer(OptionsOf(problem.Setup));
         foreach (int e in Enumerable.Range(0, 40).Where(e => e is not 3 and not 17)) LoadExpert(layer, problem, e);
 
-        Assert.Equal("2 of 40 experts have no weights yet: 3, 17. Load all of them first.", Assert.Throws<InvalidOperationException>(() => Forward(layer, problem)).Message);
+        Assert.Equal("2 of 40 experts have no weights yet: 3, 17. Load all of them first.", Assert.Throws<InvalidOperationException>(() => ExpertLayerRun.Forward(layer, problem)).Message);
 
         foreach (int e in new[] { 3, 17 }) layer.Load(e, Matrix(problem, problem.Gate, e), Matrix(problem, problem.Up, e), Matrix(problem, problem.Down, e));
-        Assert.Equal("2 of 40 experts have no biases yet: 3, 17. Load all of them first.", Assert.Throws<InvalidOperationException>(() => Forward(layer, problem)).Message);
+        Assert.Equal("2 of 40 experts have no biases yet: 3, 17. Load all of them first.", Assert.Throws<InvalidOperationException>(() => ExpertLayerRun.Forward(layer, problem)).Message);
 
         using var empty = new ExpertLayer(OptionsOf(problem.Setup));
-        Assert.Equal("40 of 40 experts have no weights yet: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 24 more. Load all of them first.", Assert.Throws<InvalidOperationException>(() => Forward(empty, problem)).Message);
+        Assert.Equal("40 of 40 experts have no weights yet: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 24 more. Load all of them first.", Assert.Throws<InvalidOperationException>(() => ExpertLayerRun.Forward(empty, problem)).Message);
     }
 
     [Fact]
@@ -138,12 +138,12 @@ public sealed class ExpertLayerTests
         float[] sums = new float[problem.X.Length], both = new float[2 * problem.X.Length - 1];
 
         Assert.Throws<ArgumentNullException>("plan", () => layer.Forward(problem.X, null!, sums));
-        AssertRefused("tokens has 296 values; expected 297 (9 tokens of the plan · HiddenSize 33).", "tokens", () => layer.Forward(problem.X.AsSpan(1), problem.Plan, sums));
-        AssertRefused("tokens has 297 values; expected 33 (1 tokens of the plan · HiddenSize 33).", "tokens", () => layer.Forward(problem.X, problem.Part(0, 1).Plan, sums));
-        AssertRefused("sums has 296 values; expected 297 (as the tokens).", "sums", () => layer.Forward(problem.X, problem.Plan, sums.AsSpan(1)));
-        AssertRefused("The sums overlap the tokens; give memory of their own.", "sums", () => layer.Forward(problem.X, problem.Plan, problem.X));
-        AssertRefused("The sums overlap the tokens; give memory of their own.", "sums", () => layer.Forward(both.AsSpan(..297), problem.Plan, both.AsSpan(296)));
-        AssertRefused("The plan routes to 7 experts, but the layer has 5; is it of another layer?", "plan", () => layer.Forward(problem.X, new ExpertProblem(new ExpertSetup { Experts = 7 }).Plan, sums));
+        ExpertLayerRun.AssertRefused("tokens has 296 values; expected 297 (9 tokens of the plan · HiddenSize 33).", "tokens", () => layer.Forward(problem.X.AsSpan(1), problem.Plan, sums));
+        ExpertLayerRun.AssertRefused("tokens has 297 values; expected 33 (1 tokens of the plan · HiddenSize 33).", "tokens", () => layer.Forward(problem.X, problem.Part(0, 1).Plan, sums));
+        ExpertLayerRun.AssertRefused("sums has 296 values; expected 297 (as the tokens).", "sums", () => layer.Forward(problem.X, problem.Plan, sums.AsSpan(1)));
+        ExpertLayerRun.AssertRefused("The sums overlap the tokens; give memory of their own.", "sums", () => layer.Forward(problem.X, problem.Plan, problem.X));
+        ExpertLayerRun.AssertRefused("The sums overlap the tokens; give memory of their own.", "sums", () => layer.Forward(both.AsSpan(..297), problem.Plan, both.AsSpan(296)));
+        ExpertLayerRun.AssertRefused("The plan routes to 7 experts, but the layer has 5; is it of another layer?", "plan", () => layer.Forward(problem.X, new ExpertProblem(new ExpertSetup { Experts = 7 }).Plan, sums));
     }
 
     /// <summary>The arrays of a plan are open to everybody: no change of one value makes a call read what is not its own.</summary>
@@ -161,7 +161,7 @@ public sealed class ExpertLayerTests
                     var problem = new ExpertProblem(setup);
                     choose(problem.Plan)[i] = value;
 
-                    var error = Assert.Throws<ArgumentException>("plan", () => Forward(layer, problem));
+                    var error = Assert.Throws<ArgumentException>("plan", () => ExpertLayerRun.Forward(layer, problem));
                     Assert.StartsWith("The plan was changed after it was made: ", error.Message, StringComparison.Ordinal);
                 }
             }
@@ -169,7 +169,7 @@ public sealed class ExpertLayerTests
 
         var twice = new ExpertProblem(setup with { Pairs = PairPattern.OneExpert });
         twice.Plan.Order[1] = twice.Plan.Order[0];
-        Assert.Throws<ArgumentException>("plan", () => Forward(layer, twice));
+        Assert.Throws<ArgumentException>("plan", () => ExpertLayerRun.Forward(layer, twice));
     }
 
     [Fact]
@@ -183,12 +183,12 @@ public sealed class ExpertLayerTests
         Assert.StartsWith("The layer has experts 0..4.", Assert.Throws<ArgumentOutOfRangeException>("expert", () => layer.Load(5, right, right, right)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>("expert", () => layer.Load(-1, bits, bits, bits));
         Assert.Throws<ArgumentOutOfRangeException>("expert", () => layer.LoadBias(5, right, right, right));
-        AssertRefused("gate has 560 values; expected 561 (IntermediateSize 17 · HiddenSize 33).", "gate", () => layer.Load(0, wrong, right, right));
-        AssertRefused("up has 560 values; expected 561 (IntermediateSize 17 · HiddenSize 33).", "up", () => layer.Load(0, right, wrong, right));
-        AssertRefused("down has 0 values; expected 561 (IntermediateSize 17 · HiddenSize 33).", "down", () => layer.Load(0, bits, bits, []));
-        AssertRefused("gate has 561 values; expected 17 (IntermediateSize).", "gate", () => layer.LoadBias(0, right, right, right));
-        AssertRefused("up has 33 values; expected 17 (IntermediateSize).", "up", () => layer.LoadBias(0, right.AsSpan(..17), right.AsSpan(..33), right.AsSpan(..33)));
-        AssertRefused("down has 17 values; expected 33 (HiddenSize).", "down", () => layer.LoadBias(0, bits.AsSpan(..17), bits.AsSpan(..17), bits.AsSpan(..17)));
+        ExpertLayerRun.AssertRefused("gate has 560 values; expected 561 (IntermediateSize 17 · HiddenSize 33).", "gate", () => layer.Load(0, wrong, right, right));
+        ExpertLayerRun.AssertRefused("up has 560 values; expected 561 (IntermediateSize 17 · HiddenSize 33).", "up", () => layer.Load(0, right, wrong, right));
+        ExpertLayerRun.AssertRefused("down has 0 values; expected 561 (IntermediateSize 17 · HiddenSize 33).", "down", () => layer.Load(0, bits, bits, []));
+        ExpertLayerRun.AssertRefused("gate has 561 values; expected 17 (IntermediateSize).", "gate", () => layer.LoadBias(0, right, right, right));
+        ExpertLayerRun.AssertRefused("up has 33 values; expected 17 (IntermediateSize).", "up", () => layer.LoadBias(0, right.AsSpan(..17), right.AsSpan(..33), right.AsSpan(..33)));
+        ExpertLayerRun.AssertRefused("down has 17 values; expected 33 (HiddenSize).", "down", () => layer.LoadBias(0, bits.AsSpan(..17), bits.AsSpan(..17), bits.AsSpan(..17)));
         Assert.Equal("The options of this layer say that experts have no biases; set Experts.HasBias.", Assert.Throws<InvalidOperationException>(() => plain.LoadBias(0, right, right, right)).Message);
     }
 
@@ -200,8 +200,8 @@ public sealed class ExpertLayerTests
         Assert.Throws<ArgumentNullException>("options", () => new ExpertLayer(null!));
         Assert.Contains("HiddenSize is 0", Assert.Throws<ArgumentException>(() => new ExpertLayer(options with { HiddenSize = 0 })).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>("precision", () => new ExpertLayer(options, (ExpertPrecision)2));
-        AssertRefused("The options have a shared expert of 33 by 2147483647; the kernels take up to 16777216 of each.", "options", () => _ = new ExpertLayer(options with { Shared = new() { IntermediateSize = int.MaxValue } }));
-        AssertRefused("The options have 5 experts of 2147483647 by 17; the kernels take up to 16777216 of each.", "options", () => _ = new ExpertLayer(options with { HiddenSize = int.MaxValue }));
+        ExpertLayerRun.AssertRefused("The options have a shared expert of 33 by 2147483647; the kernels take up to 16777216 of each.", "options", () => _ = new ExpertLayer(options with { Shared = new() { IntermediateSize = int.MaxValue } }));
+        ExpertLayerRun.AssertRefused("The options have 5 experts of 2147483647 by 17; the kernels take up to 16777216 of each.", "options", () => _ = new ExpertLayer(options with { HiddenSize = int.MaxValue }));
         var error = Assert.Throws<InsufficientMemoryException>(() => new ExpertLayer(OptionsOf(new ExpertSetup { Experts = 1 << 24, Hidden = 1 << 24, Intermediate = 1 << 24 })));
         Assert.StartsWith("There is no memory for the packed weights of 16777216 experts of 16777216 by 16777216", error.Message, StringComparison.Ordinal);
     }
@@ -241,7 +241,7 @@ public sealed class ExpertLayerTests
         layer.Dispose();
         layer.Dispose();
 
-        Assert.Throws<ObjectDisposedException>(() => Forward(layer, problem));
+        Assert.Throws<ObjectDisposedException>(() => ExpertLayerRun.Forward(layer, problem));
         Assert.Throws<ObjectDisposedException>(() => LoadExpert(layer, problem, 0));
     }
 
@@ -254,7 +254,7 @@ public sealed class ExpertLayerTests
         for (int round = 0; round < 12; round++)
         {
             var layer = LayerOf(whole, precision);
-            uint[][] expected = [.. problems.Select(problem => Lanes.Bits(Forward(layer, problem)))];
+            uint[][] expected = [.. problems.Select(problem => Lanes.Bits(ExpertLayerRun.Forward(layer, problem)))];
             using var started = new CountdownEvent(problems.Length);
             var threads = problems.Select((problem, i) => Task.Factory.StartNew(() => RunToTheEnd(layer, problem, expected[i], started), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
 
@@ -271,7 +271,7 @@ public sealed class ExpertLayerTests
         {
             try
             {
-                Assert.Equal(expected, Lanes.Bits(Forward(layer, problem)));
+                Assert.Equal(expected, Lanes.Bits(ExpertLayerRun.Forward(layer, problem)));
             }
             catch (ObjectDisposedException)
             {
@@ -291,7 +291,7 @@ public sealed class ExpertLayerTests
         double bound = (precision == ExpertPrecision.Float32 ? 1e-5 : 1e-2) * expected.Select(Math.Abs).Append(1).Max();
 
         using var layer = LayerOf(problem, precision);
-        float[] actual = Forward(layer, problem);
+        float[] actual = ExpertLayerRun.Forward(layer, problem);
 
         for (int i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - actual[i]) <= bound, $"[{i}]: {actual[i]:R}, expected {expected[i]:R} ± {bound:R} for {setup} in {precision}");
     }
@@ -317,33 +317,7 @@ public sealed class ExpertLayerTests
         if (setup.HasBias) layer.LoadBias(expert, Part(problem.GateBias!, expert, setup.Intermediate), Part(problem.UpBias!, expert, setup.Intermediate), Part(problem.DownBias!, expert, setup.Hidden));
     }
 
-    private static float[] Forward(ExpertLayer layer, ExpertProblem problem)
-    {
-        float[] sums = new float[problem.X.Length];
-        Array.Fill(sums, float.NaN);
-        layer.Forward(problem.X, problem.Plan, sums);
-        return sums;
-    }
-
     private static ReadOnlySpan<float> Matrix(ExpertProblem problem, float[] values, int expert) => Part(values, expert, problem.Setup.Hidden * problem.Setup.Intermediate);
 
     private static ReadOnlySpan<float> Part(float[] values, int expert, int size) => values.AsSpan(expert * size, size);
-
-    private static ushort[] Bits(ReadOnlySpan<float> values)
-    {
-        ushort[] bits = new ushort[values.Length];
-        BFloat16Values.Round(values, bits);
-        return bits;
-    }
-
-    private static void Narrow(float[] values)
-    {
-        for (int i = 0; i < values.Length; i++) values[i] = Lanes.FromBFloat16(BFloat16Values.Round(values[i]));
-    }
-
-    private static void AssertRefused(string message, string parameter, Action action)
-    {
-        var error = Assert.Throws<ArgumentException>(parameter, action);
-        Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
-    }
 }

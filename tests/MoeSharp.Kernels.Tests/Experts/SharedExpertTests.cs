@@ -37,10 +37,10 @@ public sealed class SharedExpertTests
     {
         var problem = new SharedProblem(Batch, 50, isGated: true, limit: 0.4);
         using var layer = problem.Layer(precision);
-        float[] batch = Forward(layer, problem.Routed);
+        float[] batch = ExpertLayerRun.Forward(layer, problem.Routed);
 
         for (int token = 0; token < Batch.Tokens; token++)
-            Assert.Equal(Lanes.Bits(batch[(token * Batch.Hidden)..((token + 1) * Batch.Hidden)]), Lanes.Bits(Forward(layer, problem.Routed.Part(token, 1))));
+            Assert.Equal(Lanes.Bits(batch[(token * Batch.Hidden)..((token + 1) * Batch.Hidden)]), Lanes.Bits(ExpertLayerRun.Forward(layer, problem.Routed.Part(token, 1))));
     }
 
     [Fact]
@@ -64,19 +64,19 @@ public sealed class SharedExpertTests
         }
 
         using var layer = problem.Layer(ExpertPrecision.Float32);
-        Assert.Equal(expected, Lanes.Bits(Forward(layer, problem.Routed)));      // packed before, or while it runs
+        Assert.Equal(expected, Lanes.Bits(ExpertLayerRun.Forward(layer, problem.Routed)));      // packed before, or while it runs
     }
 
     [Fact]
     public void LoadShared_BitsOfBFloat16_HasTheBitsOfTheirFloat32()
     {
         var problem = new SharedProblem(Batch, 50, isGated: true, limit: null);
-        foreach (float[] values in problem.SharedMatrices) Narrow(values);
+        foreach (float[] values in problem.SharedMatrices) Lanes.Narrow(values);
         using ExpertLayer wide = problem.Layer(ExpertPrecision.BFloat16), narrow = problem.Layer(ExpertPrecision.BFloat16);
 
-        narrow.LoadShared(Bits(problem.Gate), Bits(problem.Up), Bits(problem.Down), Bits(problem.Router));
+        narrow.LoadShared(Lanes.ToBFloat16(problem.Gate), Lanes.ToBFloat16(problem.Up), Lanes.ToBFloat16(problem.Down), Lanes.ToBFloat16(problem.Router));
 
-        Assert.Equal(Lanes.Bits(Forward(wide, problem.Routed)), Lanes.Bits(Forward(narrow, problem.Routed)));
+        Assert.Equal(Lanes.Bits(ExpertLayerRun.Forward(wide, problem.Routed)), Lanes.Bits(ExpertLayerRun.Forward(narrow, problem.Routed)));
     }
 
     [Fact]
@@ -86,11 +86,11 @@ public sealed class SharedExpertTests
         using ExpertLayer layer = new(problem.Options), ungated = new(problem.Options with { Shared = new() { IntermediateSize = 50 } }), none = new(problem.Options with { Shared = null });
         var (right, wrong) = (problem.Gate, problem.Gate[1..]);
 
-        AssertRefused("gate has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "gate", () => layer.LoadShared(wrong, right, right, problem.Router));
-        AssertRefused("up has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "up", () => layer.LoadShared(right, wrong, right, problem.Router));
-        AssertRefused("down has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "down", () => layer.LoadShared(Bits(right), Bits(right), Bits(wrong), Bits(problem.Router)));
-        AssertRefused("router has 0 values; expected 45 (HiddenSize).", "router", () => layer.LoadShared(right, right, right));
-        AssertRefused("router has 45 values; expected 0 (Shared.IsGated is false).", "router", () => ungated.LoadShared(right, right, right, problem.Router));
+        ExpertLayerRun.AssertRefused("gate has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "gate", () => layer.LoadShared(wrong, right, right, problem.Router));
+        ExpertLayerRun.AssertRefused("up has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "up", () => layer.LoadShared(right, wrong, right, problem.Router));
+        ExpertLayerRun.AssertRefused("down has 2249 values; expected 2250 (Shared.IntermediateSize 50 · HiddenSize 45).", "down", () => layer.LoadShared(Lanes.ToBFloat16(right), Lanes.ToBFloat16(right), Lanes.ToBFloat16(wrong), Lanes.ToBFloat16(problem.Router)));
+        ExpertLayerRun.AssertRefused("router has 0 values; expected 45 (HiddenSize).", "router", () => layer.LoadShared(right, right, right));
+        ExpertLayerRun.AssertRefused("router has 45 values; expected 0 (Shared.IsGated is false).", "router", () => ungated.LoadShared(right, right, right, problem.Router));
         Assert.Equal("The options of this layer have no shared expert; set Shared.", Assert.Throws<InvalidOperationException>(() => none.LoadShared(right, right, right)).Message);
     }
 
@@ -101,7 +101,7 @@ public sealed class SharedExpertTests
         using var layer = new ExpertLayer(problem.Options);
         problem.LoadRouted(layer);
 
-        Assert.Equal("The shared expert has no weights yet; call LoadShared first.", Assert.Throws<InvalidOperationException>(() => Forward(layer, problem.Routed)).Message);
+        Assert.Equal("The shared expert has no weights yet; call LoadShared first.", Assert.Throws<InvalidOperationException>(() => ExpertLayerRun.Forward(layer, problem.Routed)).Message);
     }
 
     [Fact]
@@ -133,34 +133,8 @@ public sealed class SharedExpertTests
         double bound = (precision == ExpertPrecision.Float32 ? 1e-5 : 1e-2) * expected.Select(Math.Abs).Append(1).Max();
 
         using var layer = problem.Layer(precision);
-        float[] actual = Forward(layer, problem.Routed);
+        float[] actual = ExpertLayerRun.Forward(layer, problem.Routed);
 
         for (int i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - actual[i]) <= bound, $"[{i}]: {actual[i]:R}, expected {expected[i]:R} ± {bound:R} for {problem.Setup} and {problem.Options.Shared} in {precision}");
-    }
-
-    private static float[] Forward(ExpertLayer layer, ExpertProblem problem)
-    {
-        float[] sums = new float[problem.X.Length];
-        Array.Fill(sums, float.NaN);
-        layer.Forward(problem.X, problem.Plan, sums);
-        return sums;
-    }
-
-    private static ushort[] Bits(float[] values)
-    {
-        ushort[] bits = new ushort[values.Length];
-        BFloat16Values.Round(values, bits);
-        return bits;
-    }
-
-    private static void Narrow(float[] values)
-    {
-        for (int i = 0; i < values.Length; i++) values[i] = Lanes.FromBFloat16(BFloat16Values.Round(values[i]));
-    }
-
-    private static void AssertRefused(string message, string parameter, Action action)
-    {
-        var error = Assert.Throws<ArgumentException>(parameter, action);
-        Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
     }
 }

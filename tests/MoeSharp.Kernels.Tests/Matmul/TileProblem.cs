@@ -106,5 +106,18 @@ internal static class Lanes
 
     public static float FromBFloat16(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
 
+    public static ushort[] ToBFloat16(ReadOnlySpan<float> values)
+    {
+        ushort[] bits = new ushort[values.Length];
+        BFloat16Values.Round(values, bits);
+        return bits;
+    }
+
+    /// <summary>Rounds values to those that bfloat16 has.</summary>
+    public static void Narrow(float[] values)
+    {
+        for (int i = 0; i < values.Length; i++) values[i] = FromBFloat16(BFloat16Values.Round(values[i]));
+    }
+
     public static uint[] Bits(float[] values) => MemoryMarshal.Cast<float, uint>(values).ToArray();
 }
