@@ -36,7 +36,8 @@ internal sealed class RouterSteps : IDisposable
 
     private RoutingInput Input => new() { Logits = _values, Sequences = 1, SequenceLength = _tokens, CorrectionBias = _bias };
 
-    public void KernelForward() => _kernel.Route(Input, _kept);
+    /// <summary>The kernel, keeping nothing for a gradient, as <see cref="TorchForward"/>.</summary>
+    public void KernelForward() => _kernel.Route(Input, []);
 
     public void KernelBackward() => _kernel.Backward(Input, _plan, _kept, new RoutingUpstream { Weights = _upstream }, new RoutingGradients { Logits = _gradient });
 

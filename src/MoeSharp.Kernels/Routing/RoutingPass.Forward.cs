@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
@@ -161,6 +162,8 @@ internal sealed unsafe partial class RoutingPass
 
     private int RouteRow(int token, RowScratch row, int* experts, float* weights)
     {
+        if (IsPlainSoftmax) return RoutePlainRow(token, row, experts, weights);
+
         Score(token, row, out bool hasNaN);
         if (_kept is not null) new ReadOnlySpan<float>(ScoresOf(row), _experts).CopyTo(new Span<float>(_kept + (long)token * _experts, _experts));
 
@@ -168,6 +171,47 @@ internal sealed unsafe partial class RoutingPass
         _finish.Finish(weights, experts, _scale, weights, count);
         if (hasNaN || HasNaN(weights, count)) MarkFaulty(token);
         return count;
+    }
+
+    private bool IsPlainSoftmax =>
+        _given is null && _router is { Select: Selection.TopK, Score: ScoreFunction.Softmax, GroupLimit: null } && _bias is null && _router.TopK <= RowMath.Lanes && _padded > RowMath.Lanes;
+
+    /// <summary>
+    /// The k largest of a softmax in one pass fewer: the k-th largest of the logits' lanes tells before the scores are there what they have to
+    /// reach, but for the rounding of the exponential. Rows where it does not are looked through for each expert.
+    /// </summary>
+    private int RoutePlainRow(int token, RowScratch row, int* experts, float* weights)
+    {
+        float* logits = _logits + (long)token * _experts, kept = _kept is null ? null : _kept + (long)token * _experts;
+        float* scores = kept is not null && _padded == _experts ? kept : row.Softmax;
+        Prefetch(logits + 2L * _experts, _experts);     // rows cross pages, where the hardware stops looking ahead
+        row.TakeLogits(logits, _experts);
+        var maxima = RowMath.Maxima(row.Logits, _padded, out bool hasNaN);
+        float max = RowMath.Max(maxima), factor = 1 / RowMath.ExpSum(row.Logits, scores, _experts, max);
+        float least = RowTopK.Value(LaneSort.Descending(RowTopK.Key(maxima))[_router.TopK - 1]);
+        float score = RowMath.ExpBelow(Vector512.Create(least), Vector512.Create(max)).ToScalar() * factor;
+
+        ulong* marks = (ulong*)row.Ranks;
+        int words = (_padded + 63) / 64;
+        marks[words - 1] = 0;
+        RowMath.ScaleAndMark(scores, _padded, factor, score * (1 - 1e-6f), (ushort*)marks);
+        if (kept is not null && kept != scores) new ReadOnlySpan<float>(scores, _experts).CopyTo(new Span<float>(kept, _experts));
+        if (!RowTopK.SelectMarked(scores, marks, words, _router.TopK, experts))
+        {
+            RowTopK.Keys(scores, row.Keys, _experts);
+            RowTopK.SelectByPasses(row.Keys, _padded, _router.TopK, experts);
+        }
+
+        RawWeights(scores, logits, experts, weights, _router.TopK);
+        _finish.Finish(weights, experts, _scale, weights, _router.TopK);
+        if (hasNaN || HasNaN(weights, _router.TopK)) MarkFaulty(token);
+        return _router.TopK;
+    }
+
+    private static void Prefetch(float* row, int count)
+    {
+        if (!Sse.IsSupported) return;
+        for (int i = 0; i < count; i += RowMath.Lanes) Sse.Prefetch0(row + i);
     }
 
     /// <summary>Fills the experts and raw weights of a token and returns their number.</summary>

@@ -35,7 +35,10 @@ internal static unsafe class RowMath
     }
 
     /// <summary>The largest value, and whether any is not a number (then the largest means nothing).</summary>
-    public static float Max(float* row, int padded, out bool hasNaN)
+    public static float Max(float* row, int padded, out bool hasNaN) => Max(Maxima(row, padded, out hasNaN));
+
+    /// <summary>The same of every lane.</summary>
+    public static Vector512<float> Maxima(float* row, int padded, out bool hasNaN)
     {
         var max = Vector512.Create(float.NegativeInfinity);
         var unordered = Vector512<float>.Zero;
@@ -47,7 +50,7 @@ internal static unsafe class RowMath
         }
 
         hasNaN = unordered.AsInt32() != Vector512<int>.Zero;
-        return Max(max);
+        return max;
     }
 
     /// <summary>
@@ -90,13 +93,18 @@ internal static unsafe class RowMath
     /// <summary>exp(value - max), and 1 where both are equal.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
-        ExpOfBounded(Select(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
+        ExpOfBounded(Sse.IsSupported
+            ? Vector512.MinNative(value - max, Vector512<float>.Zero)       // of a number and none, the second
+            : Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
 
     // of what does not overflow
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> ExpOfBounded(Vector512<float> x)
     {
-        var n = Vector512.Floor(Vector512.FusedMultiplyAdd(x, Vector512.Create(1.44269504f), Vector512.Create(0.5f)));
+        // adding it leaves the nearest whole number, and a float's exponent bias, in the lowest bits
+        var rounder = Vector512.Create(12_582_912f + 127);
+        var rounded = Vector512.FusedMultiplyAdd(x, Vector512.Create(1.44269504f), rounder);
+        var n = rounded - rounder;
         var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), x);
         r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
 
@@ -108,7 +116,7 @@ internal static unsafe class RowMath
         p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(5.0000001201e-1f));
         p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
 
-        var power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
+        var power = (rounded.AsInt32() << 23).AsSingle();
         return Select(Vector512.LessThan(x, Vector512.Create(-87.3f)), Vector512<float>.Zero, p * power);
     }
 
@@ -128,6 +136,18 @@ internal static unsafe class RowMath
     {
         var scale = Vector512.Create(factor);
         for (int i = 0; i < padded; i += Lanes) (Vector512.Load(row + i) * scale).Store(row + i);
+    }
+
+    /// <summary>row · factor, in place; marks what reaches <paramref name="threshold"/> then, a bit each and sixteen by sixteen.</summary>
+    public static void ScaleAndMark(float* row, int padded, float factor, float threshold, ushort* marks)
+    {
+        var (scale, least) = (Vector512.Create(factor), Vector512.Create(threshold));
+        for (int i = 0; i < padded; i += Lanes)
+        {
+            var scaled = Vector512.Load(row + i) * scale;
+            scaled.Store(row + i);
+            *marks++ = (ushort)Vector512.GreaterThanOrEqual(scaled, least).ExtractMostSignificantBits();
+        }
     }
 
     /// <summary>source · factor for rows without padding.</summary>
@@ -296,8 +316,9 @@ internal static unsafe class RowMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LanesBelow(int count) => Vector512.LessThan(Indices, Vector512.Create(count)).AsSingle();
 
+    /// <summary>The largest lane.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Max(Vector512<float> value)
+    public static float Max(Vector512<float> value)
     {
         var half = Vector256.MaxNative(value.GetLower(), value.GetUpper());
         var quarter = Vector128.MaxNative(half.GetLower(), half.GetUpper());

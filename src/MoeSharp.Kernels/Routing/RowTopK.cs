@@ -10,6 +10,7 @@ internal static unsafe class RowTopK
 {
     private const int LongestOfOneVector = 256;     // longer rows have more candidates more often than not
     private const int MostCandidates = 2 * RowMath.Lanes;
+    private const int BitsTogether = 4;
 
     /// <summary>The key of what cannot be chosen: padding, and what was chosen already.</summary>
     public const int Taken = int.MinValue;
@@ -65,6 +66,32 @@ internal static unsafe class RowTopK
         if (!isDone && !SelectOfTwoVectors(keys, padded, k, selected, bound)) SelectByPasses(keys, padded, k, selected);
     }
 
+    /// <summary>
+    /// The indices of the <paramref name="k"/> largest of <paramref name="values"/>, none of them negative, so that their bits are their keys.
+    /// <paramref name="marks"/> has a bit for each that reaches some bound; false where these are too few, or too many to rank.
+    /// </summary>
+    public static bool SelectMarked(float* values, ulong* marks, int words, int k, int* selected)
+    {
+        int* candidates = stackalloc int[MostCandidates], places = stackalloc int[MostCandidates + BitsTogether];
+        int count = 0;
+        for (int word = 0; word < words; word++)
+        {
+            // as many as are mostly there, whether they are or not: their number is hard to foretell
+            for (ulong left = marks[word]; left != 0 && count <= MostCandidates;)
+            {
+                int marked = BitOperations.PopCount(left);
+                for (int i = 0; i < BitsTogether; i++, left &= left - 1) places[count + i] = word * 64 + BitOperations.TrailingZeroCount(left);
+                count += Math.Min(marked, BitsTogether);
+            }
+        }
+
+        if (count < k || count > MostCandidates) return false;
+
+        for (int i = 0; i < count; i++) candidates[i] = ((int*)values)[places[i]];
+        SelectRanked(candidates, places, count, k, selected);
+        return true;
+    }
+
     /// <summary>The largest key of every lane.</summary>
     public static Vector512<int> Maxima(int* keys, int padded)
     {
@@ -105,14 +132,19 @@ internal static unsafe class RowTopK
     {
         // a vector more than is read: whole vectors are written
         int* candidates = stackalloc int[MostCandidates + RowMath.Lanes], places = stackalloc int[MostCandidates + RowMath.Lanes];
-        int* ranks = stackalloc int[MostCandidates], ranked = stackalloc int[MostCandidates];
         int count = Gather(keys, padded, threshold, candidates, places);
         if (count > MostCandidates) return false;
 
+        SelectRanked(candidates, places, count, k, selected);
+        return true;
+    }
+
+    private static void SelectRanked(int* candidates, int* places, int count, int k, int* selected)
+    {
+        int* ranks = stackalloc int[MostCandidates], ranked = stackalloc int[MostCandidates];
         Rank(candidates, count, ranks);
         for (int i = 0; i < count; i++) ranked[ranks[i]] = places[i];
         for (int i = 0; i < k; i++) selected[i] = ranked[i];
-        return true;
     }
 
     /// <summary>The keys that reach the threshold, in order, and their places; stops once there are too many.</summary>
@@ -148,7 +180,8 @@ internal static unsafe class RowTopK
         }
     }
 
-    private static void SelectByPasses(int* keys, int padded, int k, int* selected)
+    /// <summary>The same by looking through all keys for each one: the way that always works.</summary>
+    public static void SelectByPasses(int* keys, int padded, int k, int* selected)
     {
         for (int pass = 0; pass < k; pass++)
         {

@@ -110,6 +110,37 @@ public sealed class RoutingKernelTests
         Assert.Equal(Enumerable.Range(0, 20), all.Experts);
     }
 
+    [Theory]
+    [InlineData(17, 16)]
+    [InlineData(129, 4)]
+    [InlineData(300, 10)]
+    [InlineData(512, 10)]
+    [InlineData(512, 1)]
+    [InlineData(1000, 16)]
+    public void Route_SoftmaxOfManyExperts_TakesTheFirstOfAPlainSort(int experts, int topK)
+    {
+        // smooth rows, rows of few values, of neighbours in floating point, and of almost nothing but minus infinity
+        var random = new Random(experts + topK);
+        const int rows = 40;
+        float[] logits = [.. Enumerable.Range(0, rows * experts).Select(i => (i / experts % 4) switch
+        {
+            0 => random.NextSingle() * 8 - 4,
+            1 => random.Next(-2, 3),
+            2 => BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(1.5f) + random.Next(8)),
+            _ => random.Next(experts) < topK ? 100 * random.NextSingle() : float.NegativeInfinity,
+        })];
+        float[] scores = new float[logits.Length];
+
+        var plan = RoutingTestKit.Kernel(new() { ExpertCount = experts, TopK = topK }).Route(new() { Logits = logits, Sequences = 1, SequenceLength = rows }, scores);
+
+        for (int row = 0; row < rows; row++)
+        {
+            float[] own = scores[(row * experts)..((row + 1) * experts)];
+            Assert.Equal(Enumerable.Range(0, experts).OrderByDescending(e => own[e]).Take(topK), plan.Experts[(row * topK)..((row + 1) * topK)]);
+            Assert.Equal(1, own.Sum(), 1e-5);
+        }
+    }
+
     [Fact]
     public void Random_Draws_AreEvenDifferentAndRepeat()
     {
