@@ -6,7 +6,7 @@ internal static unsafe class TileCheck
     private const int Depth = 11; // two rounds of the unrolled loop, and a rest
 
     /// <summary>Whether a tile of random values has the twin's bits.</summary>
-    public static bool Agrees(delegate* unmanaged[SuppressGCTransition]<TileArguments*, void> tile, int rows, TileKernel twin)
+    public static bool Agrees(nint tile, int rows, TileKernel twin)
     {
         var random = new Random(1);
         uint[] a = Draw(rows * Depth, random), b = Draw(Depth * TileKernel.Columns, random);
@@ -15,7 +15,33 @@ internal static unsafe class TileCheck
         fixed (float* pointerActual = actual, pointerExpected = expected)
         {
             var arguments = new TileArguments { A = (byte*)pointerA, AStride = Depth * sizeof(uint), B = (byte*)pointerB, C = pointerActual, Depth = Depth };
-            tile(&arguments);
+            ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
+            arguments.C = pointerExpected;
+            MultiplyInBlocks(twin, &arguments, rows);
+        }
+
+        return actual.AsSpan().SequenceEqual(expected);
+    }
+
+    /// <summary>The same of an outer product.</summary>
+    public static bool Agrees(nint tile, int rows, OuterKernel twin)
+    {
+        var random = new Random(2);
+        uint[] a = Draw(rows * Depth, random), b = Draw(Depth * TileKernel.Columns, random);
+        float[] actual = new float[rows * TileKernel.Columns], expected = new float[rows * TileKernel.Columns];
+        fixed (uint* pointerA = a, pointerB = b)
+        fixed (float* pointerActual = actual, pointerExpected = expected)
+        {
+            var arguments = new OuterArguments
+            {
+                A = (byte*)pointerA,
+                AStride = rows * sizeof(uint),
+                B = (byte*)pointerB,
+                BStride = TileKernel.Columns * sizeof(uint),
+                C = pointerActual,
+                Depth = Depth,
+            };
+            ((delegate* unmanaged[SuppressGCTransition]<OuterArguments*, void>)tile)(&arguments);
             arguments.C = pointerExpected;
             MultiplyInBlocks(twin, &arguments, rows);
         }
@@ -32,6 +58,18 @@ internal static unsafe class TileCheck
             block.A = arguments->A + row * arguments->AStride;
             block.C = arguments->C + row * TileKernel.Columns;
             kernel.Multiply(&block, Math.Min(kernel.MaxRows, rows - row), TilePrefetch.None);
+        }
+    }
+
+    /// <summary>The same of an outer product.</summary>
+    public static void MultiplyInBlocks(OuterKernel kernel, OuterArguments* arguments, int rows)
+    {
+        var block = *arguments;
+        for (int row = 0; row < rows; row += kernel.MaxRows)
+        {
+            block.A = arguments->A + row * sizeof(uint);
+            block.C = arguments->C + row * TileKernel.Columns;
+            kernel.Multiply(&block, Math.Min(kernel.MaxRows, rows - row));
         }
     }
 

@@ -23,6 +23,9 @@ internal static class KernelCatalog
         new(new Float32OuterAvx2(), "AVX2 and FMA"),
         new(new Float32OuterVector128(), "vectors of 128 bits"),
         new(new OuterScalar(), "nothing"),
+        new(new BFloat16OuterAvx512(), "AVX512-BF16"),
+        new(new BFloat16OuterPortable(), "vectors of 128 bits"),
+        new(new BFloat16OuterScalar(), "nothing"),
     ];
 
     private static readonly Lazy<IReadOnlyList<KernelChoice>> Chosen = new(() => KernelChoice.Make(Candidates, Environment.GetEnvironmentVariable(Variable)));

@@ -6,28 +6,34 @@ namespace MoeSharp;
 /// </summary>
 /// <remarks>
 /// Weight gradients are sums over an expert's rows in their order, and a token's gradient is one over its slots: the bits do not depend on
-/// the number of threads.
+/// the number of threads. In bfloat16 everything that is multiplied is rounded, weights too; what is summed, kept and returned is float32.
 /// </remarks>
 internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
 {
     private const int Gather = 0, Up = 1, Hidden = 2, Input = 3, UpWeights = 4, DownWeights = 5, Combine = 6;
-    private const int Columns = TileKernel.Columns, RowsPerGather = 32, TokensPerCombine = 16, PanelsPerTask = 8;
+    private const int Columns = TileKernel.Columns, Turn = 16, RowsPerGather = 32, TokensPerCombine = 16, PanelsPerTask = 8;
 
     // rows of weight gradients, in 32s, that take all columns of a task before the next: what they read of 128 tokens is 48 KB, and stays in the second cache
     private const int TurnsTogether = 3;
 
-    private readonly ExpertShape _shape = InFloat32(source.Shape, kernel, outer);
+    private readonly ExpertShape _shape = OfOneType(source.Shape, kernel, outer);
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
     private readonly bool _weightsInput = applyTo == WeightTarget.Input;
-    private float* _x, _dy, _preActivations, _dPreActivations, _dInputs, _weights, _products;
-    private byte* _inputs, _upstream, _hidden, _keptHidden;
+    private float* _x, _dy, _preActivations, _dInputs, _weights, _products;
+    private byte* _inputs, _upstream, _dPreActivations, _keptHidden;
+    private OuterRows _outerInputs, _outerUpstream, _outerGradients, _outerHidden;
     private bool _runsUp;
     private ExpertGradients _to;
     private ThreadScratch _scratch;
 
     // 32 columns of the hidden width: two panels of gate and up
     private int HiddenPanels => (_shape.Intermediate + Columns - 1) / Columns;
+
+    private bool IsFloat32 => _shape.Type == TileType.Float32;
+
+    // from a row of gradients of pre-activations to the next
+    private nint GradientStride => _shape.KeptStride * (IsFloat32 ? sizeof(float) : sizeof(ushort));
 
     private bool NeedsInputs => _to.Tokens is not null || (_weightsInput && _to.Weights is not null);
 
@@ -48,16 +54,19 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         long rows = _rows.Count;
         _inputs = memory.Area("the gathered rows", rows * _shape.InputStride);
         _upstream = memory.Area("the gathered gradients", rows * _shape.InputStride);
-        _hidden = memory.Area("the hidden rows", rows * _shape.HiddenStride);
-        _dPreActivations = (float*)memory.Area("the gradients of pre-activations", rows * _shape.KeptStride * sizeof(float));
-        _keptHidden = kept.Hidden;
+        _dPreActivations = memory.Area("the gradients of pre-activations", rows * GradientStride);
+        PlaceOuterRows(memory);
+        _keptHidden = IsFloat32 ? kept.Hidden : null;       // rounded rows would be other products
         _runsUp = kept.PreActivations is null;
-        _preActivations = _runsUp ? _dPreActivations : kept.PreActivations;     // each is read just before its gradient takes its place
+        _preActivations = kept.PreActivations;
+        if (_runsUp) _preActivations = IsFloat32 ? (float*)_dPreActivations : (float*)memory.Area("the pre-activations", rows * _shape.KeptStride * sizeof(float));     // each is read just before its gradient takes its place
         _dInputs = (float*)memory.Area("the gradients of the experts' inputs", rows * _shape.OutputStride * sizeof(float));
         _weights = (float*)memory.Area("the rows' weights", rows * sizeof(float));
         _products = (float*)memory.Area("the products of gradients and hidden rows", rows * HiddenPanels * sizeof(float));
         _scratch = memory.Scratch(pool.Threads, PanelPacker.Bytes(Math.Max(_shape.Hidden, _shape.UpPanels * Columns), _shape.Type));
         if (to.Weights is not null) new Span<float>(to.Weights, plan.Experts.Length).Clear();
+        if (to.GateBias is not null) new Span<float>(to.GateBias, plan.ExpertCount * _shape.Intermediate).Clear();
+        if (to.UpBias is not null) new Span<float>(to.UpBias, plan.ExpertCount * _shape.Intermediate).Clear();
         ListTasks();
         _tasks.Run(pool, this, wakes: true);
     }
@@ -76,11 +85,22 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         }
     }
 
-    // the rows in between are read as float32
-    private static ExpertShape InFloat32(ExpertShape shape, TileKernel kernel, OuterKernel outer) =>
-        (shape.Type, kernel.Type, outer.Type) == (TileType.Float32, TileType.Float32, TileType.Float32)
+    private static ExpertShape OfOneType(ExpertShape shape, TileKernel kernel, OuterKernel outer) =>
+        shape.Type == kernel.Type && shape.Type == outer.Type
             ? shape
-            : throw new NotSupportedException($"The backward pass computes float32 only; the experts are {shape.Type}, with {kernel.Name} and {outer.Name}.");
+            : throw new NotSupportedException($"The backward pass computes in one type; the experts are {shape.Type}, with {kernel.Name} and {outer.Name}.");
+
+    // float32 rows serve both products, bfloat16 is laid out for each
+    private void PlaceOuterRows(PassMemory memory)
+    {
+        var wide = _shape with { Type = TileType.Float32 };
+        long rows = OuterRows.Count(_rows.Count, _rows.Plan.ExpertCount, _shape.Type);
+        _outerInputs = new(IsFloat32 ? _inputs : memory.Area("the rows two by two", rows * wide.InputStride), wide.InputStride, _shape.Type);
+        _outerUpstream = new(IsFloat32 ? _upstream : memory.Area("the gradients two by two", rows * wide.InputStride), wide.InputStride, _shape.Type);
+        nint stride = wide.KeptStride * sizeof(float);
+        _outerGradients = new(IsFloat32 ? _dPreActivations : memory.Area("the gradients of pre-activations two by two", rows * stride), stride, _shape.Type);
+        _outerHidden = new(memory.Area("the hidden rows", rows * wide.HiddenStride), wide.HiddenStride, _shape.Type);
+    }
 
     // what needs an expert's hidden gradients comes after the next expert's are on their way, or its pre-activations where they are computed again: no thread waits
     private void ListTasks()
@@ -133,8 +153,13 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         {
             long token = (long)_rows.Tokens[row] * _shape.Hidden;
             _weights[row] = _rows.Plan.Weights[_rows.Plan.Order[row]];
-            RowGather.Copy(_x + token, _inputs + row * _shape.InputStride, _shape, _weightsInput ? _weights[row] : 1);
-            RowGather.Copy(_dy + token, _upstream + row * _shape.InputStride, _shape, 1);
+            byte* input = _inputs + row * _shape.InputStride, upstream = _upstream + row * _shape.InputStride;
+            RowGather.Copy(_x + token, input, _shape, _weightsInput ? _weights[row] : 1);
+            RowGather.Copy(_dy + token, upstream, _shape, 1);
+            if (IsFloat32) continue;
+
+            _outerInputs.Put(task.Expert, first, row, 0, (ushort*)input, _shape.Hidden);
+            _outerUpstream.Put(task.Expert, first, row, 0, (ushort*)upstream, _shape.Hidden);
         }
 
         _tasks.Done(GatherCounter(task.Expert));
@@ -163,9 +188,9 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         for (int number = task.First; number < task.End; number++)
         {
             int column = number * Columns;
-            PanelPacker.Straight(source.DownOf(task.Expert) + column, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column), _shape.Hidden, (float*)panel);
+            PanelPacker.Straight(source.DownOf(task.Expert) + column, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column), _shape.Hidden, _shape.Type, (float*)panel);
             var next = number + 1 < task.End ? NextPanel.Rows((byte*)(source.DownOf(task.Expert) + column + Columns), _shape.Intermediate * sizeof(float)) : NextPanel.None;
-            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, PanelPlace.Cache, next, _scratch.Tile(worker), new HiddenSink(this, first, number));
+            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, PanelPlace.Cache, next, _scratch.Tile(worker), new HiddenSink(this, task.Expert, first, number));
         }
 
         _tasks.Done(HiddenCounter(task.Expert));
@@ -181,7 +206,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             PackInput(task.Expert, column, panel);
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, (byte*)(_dPreActivations + (long)first * _shape.KeptStride), _shape.KeptStride * sizeof(float), count, (byte*)panel, _shape.UpPanels * Columns, PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _dPreActivations + first * GradientStride, GradientStride, count, (byte*)panel, PanelPacker.Lanes(_shape.UpPanels * Columns, _shape.Type), PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));
@@ -190,14 +215,14 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     // rows of gate and up in turns of 16, as the gradients of pre-activations lie
     private void PackInput(int expert, int column, float* panel)
     {
-        int columns = Math.Min(Columns, _shape.Hidden - column);
-        for (int turn = 0; turn < _shape.UpPanels; turn++, panel += Columns * Columns)
+        int columns = Math.Min(Columns, _shape.Hidden - column), lanes = PanelPacker.Lanes(16, _shape.Type) * Columns;
+        for (int turn = 0; turn < _shape.UpPanels; turn++, panel += 2 * lanes)
         {
             int rows = Math.Min(16, _shape.Intermediate - turn * 16);
             nint start = (nint)turn * 16 * _shape.Hidden + column;
-            if (rows < 16) new Span<float>(panel, Columns * Columns).Clear();
-            PanelPacker.Straight(source.Gate(expert) + start, _shape.Hidden, columns, rows, panel);
-            PanelPacker.Straight(source.UpOf(expert) + start, _shape.Hidden, columns, rows, panel + 16 * Columns);
+            if (rows < 16) new Span<float>(panel, 2 * lanes).Clear();
+            PanelPacker.Straight(source.Gate(expert) + start, _shape.Hidden, columns, rows, _shape.Type, panel);
+            PanelPacker.Straight(source.UpOf(expert) + start, _shape.Hidden, columns, rows, _shape.Type, panel + lanes);
         }
     }
 
@@ -205,24 +230,22 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     {
         var (first, count) = _rows.Of(task.Expert);
         if (count > 0 && !_tasks.WaitFor(HiddenCounter(task.Expert))) return;
-        float* gradients = _dPreActivations + (long)first * _shape.KeptStride;
         nint matrix = (nint)task.Expert * _shape.Intermediate * _shape.Hidden;
-        if (task.First == 0 && _to.GateBias is not null) SumUpBias(task.Expert, gradients, count);
         if (_to.Gate is not null)
         {
             OuterArguments arguments = default;
-            (arguments.AStride, arguments.BStride, arguments.Depth) = (_shape.KeptStride * sizeof(float), _shape.InputStride, count);
+            (arguments.AStride, arguments.BStride, arguments.Depth) = (_outerGradients.Stride, _outerInputs.Stride, PanelPacker.Lanes(count, _shape.Type));
             arguments.C = _scratch.Tile(worker);
             for (int turns = 0; turns < _shape.UpPanels; turns += TurnsTogether)
             {
                 for (int number = task.First; number < task.End; number++)
                 {
                     int column = number * Columns, columns = Math.Min(Columns, _shape.Hidden - column);
-                    arguments.B = _inputs + first * _shape.InputStride + column * sizeof(float);
+                    arguments.B = _outerInputs.Of(task.Expert, first) + column * sizeof(float);
                     for (int turn = turns; turn < Math.Min(turns + TurnsTogether, _shape.UpPanels); turn++)
                     {
                         nint row = matrix + (nint)turn * 16 * _shape.Hidden + column;
-                        arguments.A = (byte*)(gradients + turn * Columns);
+                        arguments.A = _outerGradients.Of(task.Expert, first) + turn * Columns * sizeof(float);
                         OuterProduct.Run(outer, arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
                     }
                 }
@@ -240,7 +263,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         if (_to.Down is not null)
         {
             OuterArguments arguments = default;
-            (arguments.AStride, arguments.BStride, arguments.Depth) = (_shape.InputStride, _shape.HiddenStride, count);
+            (arguments.AStride, arguments.BStride, arguments.Depth) = (_outerUpstream.Stride, _outerHidden.Stride, PanelPacker.Lanes(count, _shape.Type));
             arguments.C = _scratch.Tile(worker);
             const int RowsTogether = TurnsTogether * Columns;
             for (int row = 0; row < _shape.Hidden; row += RowsTogether)
@@ -249,8 +272,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                 for (int number = task.First; number < task.End; number++)
                 {
                     int column = number * Columns;
-                    arguments.A = _upstream + first * _shape.InputStride + row * sizeof(float);
-                    arguments.B = _hidden + first * _shape.HiddenStride + column * sizeof(float);
+                    arguments.A = _outerUpstream.Of(task.Expert, first) + row * sizeof(float);
+                    arguments.B = _outerHidden.Of(task.Expert, first) + column * sizeof(float);
                     float* to = _to.Down + ((nint)task.Expert * _shape.Hidden + row) * _shape.Intermediate + column;
                     OuterProduct.Run(outer, arguments, rows, new WeightRows(to, null, rows, rows, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column)));
                 }
@@ -260,24 +283,13 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(InputCounter(task.Expert));
     }
 
-    private void SumUpBias(int expert, float* gradients, int count)
-    {
-        int H = _shape.Intermediate;
-        float* gate = _to.GateBias + (nint)expert * H, up = _to.UpBias + (nint)expert * H;
-        for (int turn = 0; turn < _shape.UpPanels; turn++)
-        {
-            int first = turn * 16, columns = Math.Min(16, H - first);
-            RowSum.Columns(gradients + turn * Columns, _shape.KeptStride, count, null, gate + first, columns);
-            RowSum.Columns(gradients + turn * Columns + 16, _shape.KeptStride, count, null, up + first, columns);
-        }
-    }
-
     private void SumDownBias(int expert, int first, int count)
     {
-        float* to = _to.DownBias + (nint)expert * _shape.Hidden, upstream = (float*)(_upstream + first * _shape.InputStride);
-        for (int column = 0; column < _shape.Hidden; column += 16)
+        float* to = _to.DownBias + (nint)expert * _shape.Hidden;
+        new Span<float>(to, _shape.Hidden).Clear();
+        for (int row = first; row < first + count; row++)
         {
-            RowSum.Columns(upstream + column, _shape.InputStride / sizeof(float), count, _weightsInput ? null : _weights + first, to + column, Math.Min(16, _shape.Hidden - column));
+            RowSum.Add(_weightsInput ? 1 : _rows.Plan.Weights[_rows.Plan.Order[row]], _dy + (long)_rows.Tokens[row] * _shape.Hidden, to, _shape.Hidden);
         }
     }
 
@@ -314,7 +326,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     }
 
     /// <summary>Through the activation, 32 hidden columns at a time.</summary>
-    private readonly struct HiddenSink(BackwardPass pass, int firstRow, int panel) : ITileSink
+    private readonly struct HiddenSink(BackwardPass pass, int expert, int firstRow, int panel) : ITileSink
     {
         public void Take(float* tile, int first, int rows)
         {
@@ -322,27 +334,63 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int row = firstRow + first;
             float* products = stackalloc float[rows];
             new Span<float>(products, rows).Clear();
-            for (int turn = 2 * panel; turn < Math.Min(2 * panel + 2, shape.UpPanels); turn++, tile += 16) pass.Differentiate(tile, rows, row, turn, products);
+            for (int turn = 2 * panel; turn < Math.Min(2 * panel + 2, shape.UpPanels); turn++, tile += Turn)
+            {
+                if (pass.IsFloat32) pass.Differentiate(tile, rows, row, expert, turn, products);
+                else pass.DifferentiateRounded(tile, rows, row, expert, firstRow, turn, products);
+            }
+
             for (int i = 0; i < rows; i++) pass._products[(long)(row + i) * pass.HiddenPanels + panel] = products[i];
         }
     }
 
-    private void Differentiate(float* upstream, int rows, int row, int turn, float* products)
+    private void Differentiate(float* upstream, int rows, int row, int expert, int turn, float* products)
     {
-        long at = (long)row * _shape.KeptStride + turn * Columns;
-        nint hidden = row * _shape.HiddenStride + turn * 16 * sizeof(float);
-        epilogue.Differentiate(new TurnGradients
+        nint hidden = turn * Turn * sizeof(float);
+        var gradients = new TurnGradients
         {
-            Rows = rows,
-            PreActivations = _preActivations + at,
-            Stride = _shape.KeptStride,
-            Hidden = _keptHidden is null ? null : (float*)(_keptHidden + hidden),
+            Hidden = _keptHidden is null ? null : (float*)(_keptHidden + row * _shape.HiddenStride + hidden),
             HiddenStride = _shape.HiddenStride / sizeof(float),
-            Upstream = upstream,
-            Weights = _weightsInput ? null : _weights + row,
-            Gradients = _dPreActivations + at,
-            Products = products,
-            Weighted = (float*)(_hidden + hidden),
-        });
+            Gradients = (float*)(_dPreActivations + row * GradientStride) + turn * Columns,
+            GradientStride = _shape.KeptStride,
+            Weighted = (float*)(_outerHidden.Of(expert, row) + hidden),
+            WeightedStride = _outerHidden.Stride / sizeof(float),
+        };
+        Differentiate(upstream, rows, row, expert, turn, products, ref gradients);
+    }
+
+    // computed as float32, then rounded for each product
+    private void DifferentiateRounded(float* upstream, int rows, int row, int expert, int firstRow, int turn, float* products)
+    {
+        float* values = stackalloc float[rows * (Columns + Turn)];
+        ushort* rounded = stackalloc ushort[Turn];
+        var gradients = new TurnGradients { Gradients = values, GradientStride = Columns, Weighted = values + rows * Columns, WeightedStride = Turn };
+        Differentiate(upstream, rows, row, expert, turn, products, ref gradients);
+        for (int i = 0; i < rows; i++)
+        {
+            ushort* to = (ushort*)(_dPreActivations + (row + i) * GradientStride) + turn * Columns;
+            BFloat16Values.Round(new(values + i * Columns, Columns), new(to, Columns));
+            _outerGradients.Put(expert, firstRow, row + i, turn * Columns, to, Columns);
+            BFloat16Values.Round(new(values + rows * Columns + i * Turn, Turn), new(rounded, Turn));
+            _outerHidden.Put(expert, firstRow, row + i, turn * Turn, rounded, Turn);
+        }
+    }
+
+    private void Differentiate(float* upstream, int rows, int row, int expert, int turn, float* products, ref TurnGradients gradients)
+    {
+        gradients.Rows = rows;
+        gradients.PreActivations = _preActivations + (long)row * _shape.KeptStride + turn * Columns;
+        gradients.Stride = _shape.KeptStride;
+        gradients.Upstream = upstream;
+        gradients.Weights = _weightsInput ? null : _weights + row;
+        gradients.Products = products;
+        epilogue.Differentiate(gradients);
+        if (_to.GateBias is null) return;
+
+        // one task sums an expert's columns, row by row
+        nint to = (nint)expert * _shape.Intermediate + turn * Turn;
+        int columns = Math.Min(Turn, _shape.Intermediate - turn * Turn);
+        RowSum.AddColumns(gradients.Gradients, gradients.GradientStride, rows, _to.GateBias + to, columns);
+        RowSum.AddColumns(gradients.Gradients + Turn, gradients.GradientStride, rows, _to.UpBias + to, columns);
     }
 }

@@ -131,10 +131,10 @@ internal abstract unsafe class GatedEpilogue
                 }
 
                 turn.PreActivations += turn.Stride;
-                turn.Gradients += turn.Stride;
+                turn.Gradients += turn.GradientStride;
                 turn.Upstream += TileKernel.Columns;
                 turn.Hidden += turn.HiddenStride;
-                turn.Weighted += turn.HiddenStride;
+                turn.Weighted += turn.WeightedStride;
             }
         }
 

@@ -34,12 +34,12 @@ internal static unsafe class RowSum
         : Vector256.IsHardwareAccelerated ? Dot<Lanes8>(a, b, size)
         : Dot<Lanes4>(a, b, size);
 
-    /// <summary>Σ over rows of some columns, each times the row's weight; null for one.</summary>
-    public static void Columns(float* values, nint stride, int rows, float* weights, float* to, int columns)
+    /// <summary>Adds Σ over rows of up to 16 columns, of which all can be read.</summary>
+    public static void AddColumns(float* values, nint stride, int rows, float* to, int columns)
     {
-        if (Vector512.IsHardwareAccelerated) Columns<Lanes16>(values, stride, rows, weights, to, columns);
-        else if (Vector256.IsHardwareAccelerated) Columns<Lanes8>(values, stride, rows, weights, to, columns);
-        else Columns<Lanes4>(values, stride, rows, weights, to, columns);
+        if (Vector512.IsHardwareAccelerated) AddColumns<Lanes16>(values, stride, rows, to, columns);
+        else if (Vector256.IsHardwareAccelerated) AddColumns<Lanes8>(values, stride, rows, to, columns);
+        else AddColumns<Lanes4>(values, stride, rows, to, columns);
     }
 
     private static void Of<TLanes>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, float* values, int stride, float* to, int size)
@@ -102,17 +102,23 @@ internal static unsafe class RowSum
         return total;
     }
 
-    private static void Columns<TLanes>(float* values, nint stride, int rows, float* weights, float* to, int columns)
+    private static void AddColumns<TLanes>(float* values, nint stride, int rows, float* to, int columns)
         where TLanes : struct, IFloatLanes<TLanes>
     {
+        const int Most = 16;
+        float* sums = stackalloc float[Most];
+        new Span<float>(sums, Most).Clear();
+        new ReadOnlySpan<float>(to, columns).CopyTo(new(sums, Most));
         for (int column = 0; column < columns; column += TLanes.Count)
         {
-            TLanes sum = default;
-            float* value = values + column;                                      // whole vectors can be read
-            for (int row = 0; row < rows; row++, value += stride) sum = TLanes.MultiplyAdd(TLanes.Create(weights is null ? 1 : weights[row]), TLanes.Load(value), sum);
+            TLanes sum = TLanes.Load(sums + column);
+            float* value = values + column;
+            for (int row = 0; row < rows; row++, value += stride) sum += TLanes.Load(value);
 
-            Store(sum, to + column, columns - column);
+            sum.Store(sums + column);
         }
+
+        new ReadOnlySpan<float>(sums, columns).CopyTo(new(to, columns));
     }
 
     private static void Store<TLanes>(TLanes values, float* to, int count)

@@ -13,7 +13,24 @@ namespace MoeSharp;
 /// </remarks>
 internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
 {
-    private readonly AssembledTiles _tiles = new(14, new BFloat16Portable(), (rows, prefetch) => TileEmitter.Emit(rows, prefetch, TileEmitter.Native), ExecutableMemory.TryPublish);
+    private static readonly BFloat16Portable Twin = new();
+
+    private readonly AssembledTiles _tiles;
+
+    public BFloat16Avx512()
+        : this(ExecutableMemory.TryPublish)
+    {
+    }
+
+    /// <summary>With another way of making code executable.</summary>
+    public BFloat16Avx512(Func<byte[], nint> publish)
+    {
+        _tiles = new(MaxRows, Twin.Name, (rows, prefetch) => TileEmitter.Emit(rows, prefetch, BFloat16Emitter.Native), publish, (tile, rows) => TileCheck.Agrees(tile, rows, Twin));
+    }
+
+    /// <summary>Whether the processor has the instructions.</summary>
+    /// <remarks>The runtime knows no AVX512-BF16; that it knows AVX-512 says that the system saves the registers, and that no switch of .NET forbids them.</remarks>
+    public static bool HasInstructions { get; } = Avx512F.IsSupported && Avx512BW.IsSupported && Avx512F.VL.IsSupported && HasBFloat16();
 
     public override string Name => "matmul.bf16.avx512.asm";
 
@@ -27,12 +44,14 @@ internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
 
     public string? Fault => _tiles.Fault;
 
-    public byte[] Code(int rows, TilePrefetch prefetch) => TileEmitter.Emit(rows, prefetch, TileEmitter.Native);
+    public byte[] Code(int rows, TilePrefetch prefetch) => TileEmitter.Emit(rows, prefetch, BFloat16Emitter.Native);
 
-    public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => _tiles.Multiply(arguments, rows, prefetch);
-
-    // the runtime knows no AVX512-BF16; that it knows AVX-512 says that the system saves the registers, and that no switch of .NET forbids them
-    private static bool HasInstructions { get; } = Avx512F.IsSupported && Avx512BW.IsSupported && Avx512F.VL.IsSupported && HasBFloat16();
+    public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
+    {
+        // microseconds, and calls nobody: needs no transition
+        if (_tiles.TryGet(rows, prefetch, out nint tile)) ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(arguments);
+        else TileCheck.MultiplyInBlocks(Twin, arguments, rows);
+    }
 
     private static bool HasBFloat16() => X86Base.IsSupported && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & 1 << 5) != 0;
 }

@@ -38,7 +38,7 @@ internal sealed unsafe class BFloat16Portable : TileKernel
         else ThreeRowTile<Vector128<float>, Lanes128>.Multiply(arguments, rows, prefetch);
     }
 
-    private readonly struct Lanes512 : ITileLanes<Vector512<float>>
+    internal readonly struct Lanes512 : ITileLanes<Vector512<float>>
     {
         public static int Count => 16;
 
@@ -56,7 +56,7 @@ internal sealed unsafe class BFloat16Portable : TileKernel
         public static void Store(Vector512<float> sum, float* c) => sum.Store(c);
     }
 
-    private readonly struct Lanes256 : ITileLanes<Vector256<float>>
+    internal readonly struct Lanes256 : ITileLanes<Vector256<float>>
     {
         public static int Count => 8;
 
@@ -74,7 +74,7 @@ internal sealed unsafe class BFloat16Portable : TileKernel
         public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
     }
 
-    private readonly struct Lanes128 : ITileLanes<Vector128<float>>
+    internal readonly struct Lanes128 : ITileLanes<Vector128<float>>
     {
         public static int Count => 4;
 

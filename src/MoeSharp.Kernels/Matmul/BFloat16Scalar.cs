@@ -20,10 +20,13 @@ internal sealed unsafe class BFloat16Scalar : TileKernel
             new Span<float>(c, Columns).Clear();
             for (nint k = 0; k < arguments->Depth; k++, b += Columns)
             {
-                for (int n = 0; n < Columns; n++) c[n] = float.MultiplyAddEstimate(Low(a[k]), Low(b[n]), float.MultiplyAddEstimate(High(a[k]), High(b[n]), c[n]));
+                for (int n = 0; n < Columns; n++) c[n] = MultiplyAdd(a[k], b[n], c[n]);
             }
         }
     }
+
+    /// <summary>sum + both products of two lanes, that of the high halves first.</summary>
+    public static float MultiplyAdd(uint a, uint b, float sum) => float.MultiplyAddEstimate(Low(a), Low(b), float.MultiplyAddEstimate(High(a), High(b), sum));
 
     // a bfloat16 is the upper half of the float32 of the same value
     private static float Low(uint lane) => BitConverter.UInt32BitsToSingle(lane << 16);

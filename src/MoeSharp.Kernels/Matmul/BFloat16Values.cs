@@ -33,6 +33,20 @@ internal static unsafe class BFloat16Values
         return float.IsNaN(value) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
     }
 
+    /// <summary>Puts values into the lower halves of lanes, whose higher halves become zero, or into the higher halves.</summary>
+    public static void PutHalf(ushort* values, int count, uint* lanes, bool isHigh)
+    {
+        int i = 0;
+        for (; i + Vector256<uint>.Count <= count; i += Vector256<uint>.Count)
+        {
+            var wide = Vector256.WidenLower(Vector128.Load(values + i).ToVector256Unsafe());
+            if (isHigh) wide = (wide << 16) | Vector256.Load(lanes + i);
+            wide.Store(lanes + i);
+        }
+
+        for (; i < count; i++) lanes[i] = isHigh ? lanes[i] | (uint)values[i] << 16 : values[i];
+    }
+
     /// <summary>The float32 of every value.</summary>
     public static void Widen(ReadOnlySpan<ushort> source, Span<float> destination)
     {

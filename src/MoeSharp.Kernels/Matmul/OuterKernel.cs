@@ -1,6 +1,6 @@
 namespace MoeSharp;
 
-/// <summary>What one call of an <see cref="OuterKernel"/> reads and writes; the order and size of the fields are fixed: eight bytes each.</summary>
+/// <summary>What one call of an <see cref="OuterKernel"/> reads and writes; the order and size of the fields are fixed, as in <see cref="TileArguments"/>: eight bytes each.</summary>
 [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Sequential)]
 internal unsafe struct OuterArguments
 {
@@ -13,14 +13,14 @@ internal unsafe struct OuterArguments
     /// <summary>The first lane of B: [depth][32].</summary>
     public byte* B;
 
-    /// <summary>Bytes from a depth of B to the next.</summary>
-    public nint BStride;
-
     /// <summary>Receives the tile [rows][32], without gaps.</summary>
     public float* C;
 
     /// <summary>The number of lanes that are summed over; 0 or more.</summary>
     public nint Depth;
+
+    /// <summary>Bytes from a depth of B to the next.</summary>
+    public nint BStride;
 
     /// <summary>Not 0 to go on with the sums that <see cref="C"/> holds, which only kernels with a <see cref="OuterKernel.DepthPart"/> can.</summary>
     public nint Continues;
@@ -30,7 +30,7 @@ internal unsafe struct OuterArguments
 /// The inner loop of weight gradients, C[m, n] = Σ_k A[k, m] · B[k, n]: both sides are read as the rows of tokens lie, and the sum runs
 /// over the tokens.
 /// </summary>
-/// <remarks>Every element is one chain of multiply-adds in ascending k, whatever the number of rows. No checks: callers own the memory.</remarks>
+/// <remarks>Memory is counted in lanes of 32 bits: one float32, or the bfloat16 of two neighbouring tokens (the first in the lower half). Every element is one chain of multiply-adds in ascending k, whatever the number of rows. No checks: callers own the memory.</remarks>
 internal abstract unsafe class OuterKernel : IKernel
 {
     /// <inheritdoc/>

@@ -51,10 +51,18 @@ internal static unsafe class PanelPacker
     /// <param name="stride">Values from a row to the next.</param>
     /// <param name="columns">How many of the 32 columns there are; the others become zeros.</param>
     /// <param name="depth">The number of rows.</param>
+    /// <param name="type">The type of the panel.</param>
     /// <param name="panel">The panel.</param>
-    public static void Straight(float* source, nint stride, int columns, int depth, float* panel)
+    public static void Straight(float* source, nint stride, int columns, int depth, TileType type, float* panel)
     {
-        if (columns < TileKernel.Columns) new Span<float>(panel, depth * TileKernel.Columns).Clear();
+        int lanes = Lanes(depth, type);
+        if (columns < TileKernel.Columns) new Span<float>(panel, lanes * TileKernel.Columns).Clear();
+        if (type == TileType.BFloat16)
+        {
+            StraightRounded(source, stride, columns, depth, (uint*)panel);
+            return;
+        }
+
         for (int k = 0; k < depth; k++, source += stride, panel += TileKernel.Columns)
         {
             if (columns == TileKernel.Columns)
@@ -65,6 +73,17 @@ internal static unsafe class PanelPacker
             {
                 new ReadOnlySpan<float>(source, columns).CopyTo(new Span<float>(panel, columns));
             }
+        }
+    }
+
+    // two rows share their lanes
+    private static void StraightRounded(float* source, nint stride, int columns, int depth, uint* panel)
+    {
+        ushort* row = stackalloc ushort[TileKernel.Columns];
+        for (int k = 0; k < depth; k++, source += stride)
+        {
+            BFloat16Values.Round(new(source, columns), new(row, columns));
+            BFloat16Values.PutHalf(row, columns, panel + (nint)(k / 2) * TileKernel.Columns, isHigh: k % 2 != 0);
         }
     }
 

@@ -1,7 +1,7 @@
 namespace MoeSharp.Kernels.Tests;
 
 /// <summary>What happens when machine code may not run, or is wrong: the managed twin computes, and says why.</summary>
-public sealed unsafe class AssembledTilesTests
+public sealed class AssembledTilesTests
 {
     private const byte Return = 0xc3;
 
@@ -10,7 +10,7 @@ public sealed unsafe class AssembledTilesTests
     [Fact]
     public void TryGet_WhereTheSystemForbidsCode_IsFalseAndSaysSo()
     {
-        var tiles = new AssembledTiles(14, Twin, Emit, publish: _ => 0);
+        var tiles = Tiles(Emit, publish: _ => 0);
 
         Assert.False(tiles.TryGet(3, TilePrefetch.None, out _));
         Assert.Equal("the system allows no memory for code written at run time", tiles.Fault);
@@ -20,7 +20,7 @@ public sealed unsafe class AssembledTilesTests
     public void TryGet_OfCodeThatDoesNothing_IsFalseAndSaysSo()
     {
         Assert.SkipUnless(System.Runtime.Intrinsics.X86.X86Base.IsSupported, "Not the processor of the code.");
-        var tiles = new AssembledTiles(14, Twin, (_, _) => [Return], ExecutableMemory.TryPublish);
+        var tiles = Tiles((_, _) => [Return], ExecutableMemory.TryPublish);
 
         Assert.False(tiles.TryGet(3, TilePrefetch.None, out _));
         Assert.Equal("the code for 3 rows does not compute what matmul.bf16.scalar does", tiles.Fault);
@@ -32,7 +32,7 @@ public sealed unsafe class AssembledTilesTests
         Assert.SkipUnless(new BFloat16Avx512().IsSupported, "Needs AVX512-BF16.");
         for (int rows = 1; rows <= 14; rows++)
         {
-            var tile = (delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)ExecutableMemory.TryPublish(Emit(rows, TilePrefetch.None));
+            nint tile = ExecutableMemory.TryPublish(Emit(rows, TilePrefetch.None));
 
             Assert.True(TileCheck.Agrees(tile, rows, Twin));
             if (rows < 14) Assert.False(TileCheck.Agrees(tile, rows + 1, Twin));
@@ -42,11 +42,10 @@ public sealed unsafe class AssembledTilesTests
     [Fact]
     public void Multiply_WithoutCode_HasTheBitsOfTheTwin()
     {
-        var kernel = new AssembledTiles(14, new BFloat16Portable(), Emit, publish: _ => 0);
         using var problem = TileProblem.Random(TileType.BFloat16, 65, seed: 1);
         float[] expected = problem.Run(Twin, 14);
 
-        float[] actual = problem.Run(new Assembled(kernel), 14);
+        float[] actual = problem.Run(new BFloat16Avx512(publish: _ => 0), 14);
 
         Assert.Equal(Lanes.Bits(expected), Lanes.Bits(actual));
     }
@@ -55,25 +54,15 @@ public sealed unsafe class AssembledTilesTests
     public void TryGet_FromManyThreads_PublishesEachTileOnce()
     {
         int published = 0;
-        var tiles = new AssembledTiles(14, Twin, Emit, _ => Interlocked.Increment(ref published) * 0);
+        var tiles = Tiles(Emit, _ => Interlocked.Increment(ref published) * 0);
 
         Parallel.For(0, 1000, i => tiles.TryGet(1 + i % 14, (TilePrefetch)(i % 3), out _));
 
         Assert.Equal(14 * 3, published);
     }
 
-    private static byte[] Emit(int rows, TilePrefetch prefetch) => TileEmitter.Emit(rows, prefetch, TileEmitter.Native);
+    private static byte[] Emit(int rows, TilePrefetch prefetch) => TileEmitter.Emit(rows, prefetch, BFloat16Emitter.Native);
 
-    private sealed class Assembled(AssembledTiles tiles) : TileKernel
-    {
-        public override string Name => "test";
-
-        public override bool IsSupported => true;
-
-        public override TileType Type => TileType.BFloat16;
-
-        public override int MaxRows => 14;
-
-        public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => tiles.Multiply(arguments, rows, prefetch);
-    }
+    private static AssembledTiles Tiles(Func<int, TilePrefetch, byte[]> emit, Func<byte[], nint> publish) =>
+        new(14, Twin.Name, emit, publish, (tile, rows) => TileCheck.Agrees(tile, rows, Twin));
 }

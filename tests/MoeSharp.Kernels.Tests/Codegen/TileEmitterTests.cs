@@ -2,7 +2,7 @@ using Iced.Intel;
 
 namespace MoeSharp.Kernels.Tests;
 
-/// <summary>The machine code itself, on any processor: its instructions, and what it leaves as it found it.</summary>
+/// <summary>The machine code of tiles and outer products itself, on any processor: its instructions, and what it leaves as it found it.</summary>
 public sealed class TileEmitterTests
 {
     [Fact]
@@ -60,8 +60,39 @@ public sealed class TileEmitterTests
         string.Join('\n', Disassembly.Lines(TileEmitter.Emit(1, TilePrefetch.None, CallConvention.SystemV))));
 
     [Fact]
-    public void Emit_AnyTile_MultipliesEachRowTwiceAStep() => ForEachTile((rows, _, _, code) =>
-        Assert.Equal(2 * rows * (4 + 1), code.Count(instruction => instruction.Mnemonic == Mnemonic.Vdpbf16ps))); // four steps unrolled, and one for the rest
+    public void Emit_OuterProductOfOneRow_IsThisCode() => Assert.Equal(
+        """
+        0000  53                      push         rbx
+        0001  488b37                  mov          rsi, [rdi]
+        0004  4c8b4708                mov          r8, [rdi+8]
+        0008  488b5710                mov          rdx, [rdi+0x10]
+        000c  488b5f28                mov          rbx, [rdi+0x28]
+        0010  488b4f20                mov          rcx, [rdi+0x20]
+        0014  62a17d40efc0            vpxord       zmm16, zmm16, zmm16
+        001a  62a17540efc9            vpxord       zmm17, zmm17, zmm17
+        0020  4885c9                  test         rcx, rcx
+        0023  7e2a                    jle          short 0x4f
+        0025  62e17c481012            vmovups      zmm18, [rdx]
+        002b  62e17c48105a01          vmovups      zmm19, [rdx+0x40]
+        0032  62e27d481826            vbroadcastss zmm20, [rsi]
+        0038  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
+        003e  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
+        0044  4c01c6                  add          rsi, r8
+        0047  4801da                  add          rdx, rbx
+        004a  48ffc9                  dec          rcx
+        004d  75d6                    jne          short 0x25
+        004f  488b5718                mov          rdx, [rdi+0x18]
+        0053  62e17c481102            vmovups      [rdx], zmm16
+        0059  62e17c48114a01          vmovups      [rdx+0x40], zmm17
+        0060  c5f877                  vzeroupper
+        0063  5b                      pop          rbx
+        0064  c3                      ret
+        """,
+        string.Join('\n', Disassembly.Lines(OuterEmitter.Emit(1, CallConvention.SystemV))));
+
+    [Fact]
+    public void Emit_AnyTile_MultipliesEachRowTwiceAStep() => ForEachTile((rows, steps, _, code) =>
+        Assert.Equal(2 * rows * steps, code.Count(instruction => instruction.Mnemonic == Mnemonic.Vdpbf16ps)));
 
     [Fact]
     public void Emit_AnyTile_IsOneFunctionWithoutCalls() => ForEachTile((_, _, _, code) =>
@@ -96,13 +127,15 @@ public sealed class TileEmitterTests
 
     private static readonly Register[] KeptByWindows = [.. KeptBySystemV, Register.RSI, Register.RDI, .. Enumerable.Range(6, 10).Select(number => Register.XMM0 + number)];
 
-    private static void ForEachTile(Action<int, TilePrefetch, CallConvention, Instruction[]> check)
+    // of tiles four steps are unrolled, and there is one for the rest
+    private static void ForEachTile(Action<int, int, CallConvention, Instruction[]> check)
     {
         for (int rows = 1; rows <= 14; rows++)
         {
-            foreach (var prefetch in Enum.GetValues<TilePrefetch>())
+            foreach (var convention in Enum.GetValues<CallConvention>())
             {
-                foreach (var convention in Enum.GetValues<CallConvention>()) check(rows, prefetch, convention, Decode(TileEmitter.Emit(rows, prefetch, convention)));
+                foreach (var prefetch in Enum.GetValues<TilePrefetch>()) check(rows, 4 + 1, convention, Decode(TileEmitter.Emit(rows, prefetch, convention)));
+                check(rows, 1, convention, Decode(OuterEmitter.Emit(rows, convention)));
             }
         }
     }

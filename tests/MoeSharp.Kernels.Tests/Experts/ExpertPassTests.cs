@@ -86,7 +86,8 @@ public sealed class ExpertPassTests
     [Theory, MemberData(nameof(Outers))]
     public void Run_OnEveryOuterProduct_MatchesDoublePrecision(string name)
     {
-        var run = new PassRun { Outer = KernelCatalog.RunnableOuters.Single(kernel => kernel.Name == name) };
+        var outer = KernelCatalog.RunnableOuters.Single(kernel => kernel.Name == name);
+        var run = new PassRun { Kernel = KernelCatalog.Tile(outer.Type), Outer = outer };
         foreach (var (hidden, intermediate) in new[] { (1, 1), (33, 17), (64, 48), (45, 35) })
         {
             AssertMatches(new ExpertSetup { Tokens = 30, Hidden = hidden, Intermediate = intermediate, Pairs = PairPattern.WithGaps, Seed = hidden }, run);

@@ -9,7 +9,8 @@ internal sealed record PassRun
 
     public TileKernel Kernel { get; init; } = KernelCatalog.Tile(TileType.Float32);
 
-    public OuterKernel Outer { get; init; } = KernelCatalog.Outer(TileType.Float32);
+    /// <summary>Null for the one that goes with the kernel.</summary>
+    public OuterKernel? Outer { get; init; }
 
     public WorkerPool Pool { get; init; } = Alone;
 
@@ -36,7 +37,7 @@ internal sealed unsafe class ExpertPasses : IDisposable
     private readonly PanelStore? _store;
     private readonly ExpertShape _shape;
     private readonly ForwardPass _forward;
-    private readonly BackwardPass? _backward;
+    private readonly BackwardPass _backward;
 
     public ExpertPasses(ExpertProblem problem, PassRun run)
     {
@@ -49,20 +50,20 @@ internal sealed unsafe class ExpertPasses : IDisposable
         if (run.IsKept) _store = new PanelStore(_shape, setup.Experts);
         var epilogue = GatedEpilogue.Create(setup.Activation, setup.Limit);
         _forward = new ForwardPass(_panels ?? _store?.Of(matrices) ?? matrices, run.Kernel, epilogue, setup.ApplyTo);
-        if (run.Kernel.Type == TileType.Float32) _backward = new BackwardPass(matrices, run.Kernel, run.Outer, epilogue, setup.ApplyTo);
+        _backward = new BackwardPass(matrices, run.Kernel, run.Outer ?? KernelCatalog.Outer(run.Kernel.Type), epilogue, setup.ApplyTo);
 
         float* Place(float[]? values) => values is null ? null : _weights.Of(values);
     }
 
-    /// <summary>The values of both passes, of the forward pass alone for bfloat16.</summary>
+    /// <summary>The values of both passes.</summary>
     public static Dictionary<PassValue, float[]> Run(ExpertProblem problem, PassRun run)
     {
         using var passes = new ExpertPasses(problem, run);
         return passes.Run(problem);
     }
 
-    /// <summary>The values of both passes, of the forward pass alone for bfloat16.</summary>
-    public Dictionary<PassValue, float[]> Run(ExpertProblem problem) => Run(problem, _backward is null ? [] : Gradients(problem.Setup));
+    /// <summary>The values of both passes.</summary>
+    public Dictionary<PassValue, float[]> Run(ExpertProblem problem) => Run(problem, Gradients(problem.Setup));
 
     /// <summary>The outputs and some of the gradients.</summary>
     public Dictionary<PassValue, float[]> Run(ExpertProblem problem, IEnumerable<PassValue> gradients)
@@ -70,11 +71,11 @@ internal sealed unsafe class ExpertPasses : IDisposable
         using var arrays = new GuardedArrays(_run.IsAtEnd);
         var (setup, plan) = (problem.Setup, problem.Plan);
         var places = gradients.Prepend(PassValue.Outputs).ToDictionary(value => value, value => (nint)arrays.Room(ExpertReference.Count(setup, value)));
-        float* x = arrays.Of(problem.X), room = _backward is null ? null : arrays.Room((int)KeptRows.Count(_shape, plan.Order.Length, _run.Recompute));
+        float* x = arrays.Of(problem.X), room = arrays.Room((int)KeptRows.Count(_shape, plan.Order.Length, _run.Recompute));
         var kept = new KeptRows(room, _shape, plan.Order.Length, _run.Recompute);
 
         _forward.Run(_run.Pool, _memory, x, plan, (float*)places[PassValue.Outputs], kept);
-        _backward?.Run(_run.Pool, _memory, x, plan, kept, arrays.Of(problem.Dy), new ExpertGradients
+        _backward.Run(_run.Pool, _memory, x, plan, kept, arrays.Of(problem.Dy), new ExpertGradients
         {
             Tokens = Place(PassValue.Tokens),
             Weights = Place(PassValue.Weights),

@@ -13,7 +13,9 @@ public sealed unsafe class OuterTests : IDisposable
 
     private readonly GuardedMemory _a = new((MostDepth + 1) * MostRows * 2 * sizeof(float)), _b = new(MostDepth * Columns * 2 * sizeof(float)), _c = new(MostRows * Columns * sizeof(float));
 
-    public static TheoryData<string> Kernels { get; } = [.. KernelCatalog.RunnableOuters.Select(kernel => kernel.Name)];
+    public static TheoryData<string> Kernels { get; } = [.. NamesOf(TileType.Float32)];
+
+    public static TheoryData<string> BFloat16Kernels { get; } = [.. NamesOf(TileType.BFloat16)];
 
     [Theory, MemberData(nameof(Kernels))]
     public void Multiply_AnyRowsAndDepth_IsWithinTheRoundingOfItsSums(string name)
@@ -83,6 +85,28 @@ public sealed unsafe class OuterTests : IDisposable
         for (int i = 0; i < tile.Length; i++) Assert.Equal(i < Columns ? float.NaN : i % Columns == 7 ? float.PositiveInfinity : 10, tile[i]);
     }
 
+    [Theory, MemberData(nameof(BFloat16Kernels))]
+    public void Multiply_OfBFloat16_HasTheBitsOfTheScalarLoopAndIsWithinTheRoundingOfItsSums(string name)
+    {
+        var kernel = Kernel(name);
+        foreach (int depth in Depths)
+        {
+            float[] a = DrawLanes(depth * kernel.MaxRows, depth), b = DrawLanes(depth * Columns, depth + 1);
+            for (int rows = 1; rows <= kernel.MaxRows; rows++)
+            {
+                float[] part = a[..(depth * rows)];
+                float[] tile = Run(kernel, part, b, depth, rows, isAtEnd: rows % 2 == 0);
+
+                Assert.Equal(Lanes.Bits(Run(new BFloat16OuterScalar(), part, b, depth, rows, isAtEnd: true)), Lanes.Bits(tile));
+                for (int i = 0; i < tile.Length; i += 5)
+                {
+                    var products = Enumerable.Range(0, depth).SelectMany(k => Products(part[k * rows + i / Columns], b[k * Columns + i % Columns])).ToArray();
+                    Assert.InRange(Math.Abs(tile[i] - products.Sum()), 0, (2 * depth + 1) * products.Sum(Math.Abs) * Math.Pow(2, -24));
+                }
+            }
+        }
+    }
+
     public void Dispose()
     {
         _a.Dispose();
@@ -118,6 +142,20 @@ public sealed unsafe class OuterTests : IDisposable
         var random = new Random(seed);
         return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 2 - 1)];
     }
+
+    // two bfloat16 in each
+    private static float[] DrawLanes(int count, int seed) =>
+        [.. Draw(2 * count, seed).Chunk(2).Select(pair => BitConverter.UInt32BitsToSingle(BFloat16Values.Round(pair[0]) | (uint)BFloat16Values.Round(pair[1]) << 16))];
+
+    private static double[] Products(float a, float b)
+    {
+        uint x = BitConverter.SingleToUInt32Bits(a), y = BitConverter.SingleToUInt32Bits(b);
+        return [(double)Value(x << 16) * Value(y << 16), (double)Value(x & 0xffff0000) * Value(y & 0xffff0000)];
+
+        static float Value(uint bits) => BitConverter.UInt32BitsToSingle(bits);
+    }
+
+    private static IEnumerable<string> NamesOf(TileType type) => KernelCatalog.RunnableOuters.Where(kernel => kernel.Type == type).Select(kernel => kernel.Name);
 
     private static OuterKernel Kernel(string name) => KernelCatalog.RunnableOuters.Single(kernel => kernel.Name == name);
 }
