@@ -60,6 +60,34 @@ public sealed class FusedExpertsTests
         TensorAssert.Close(layer.call(hidden.to(float32)).Hidden, output.to(float32), rounding, "output");
     }
 
+    /// <summary>Mixed precision, whatever this processor would choose: bfloat16 products, float32 parameters and gradients of these.</summary>
+    [Theory]
+    [InlineData(Recompute.None)]
+    [InlineData(Recompute.All)]
+    public void Backward_ProductsOfBFloat16_GivesFloat32GradientsNearThoseOfFloat32(Recompute recompute)
+    {
+        using var scope = NewDisposeScope();
+        var options = Options with { Recompute = recompute };
+        var exact = Gradients(ExpertPrecision.Float32);
+        var mixed = Gradients(ExpertPrecision.BFloat16);
+
+        foreach (var (name, gradient) in mixed)
+        {
+            Assert.Equal(name == "tokens" ? bfloat16 : float32, gradient.dtype);
+            TensorAssert.Close(exact[name].to(float32), gradient.to(float32), 2e-2, name);
+            Assert.True((exact[name] != gradient).any().item<bool>(), $"{name}: nothing was rounded");
+        }
+
+        Dictionary<string, Tensor> Gradients(ExpertPrecision precision)
+        {
+            var layer = (RoutedMoE)AnyLayer.Create(options, 3);
+            var tokens = AnyLayer.Draw(new Random(1), 33, 24).to(bfloat16).requires_grad_();
+            var (plan, _) = new Router(options, null).Route(randn([1, 33, 4], generator: new Generator(5)).requires_grad_(), RoutingCall.Plain, step: 0);
+            GuardedBackward.Run(new FusedExperts(options, other: null, precision).Compute(tokens, plan, layer.Experts).to(float32).square().sum());
+            return layer.Experts.named_parameters().Select(parameter => (parameter.name, parameter.parameter.grad!)).Append(("tokens", tokens.grad!)).ToDictionary();
+        }
+    }
+
     [Fact]
     public void Forward_ParametersOfBfloat16_CastsThemWithGradient()
     {
@@ -112,7 +140,7 @@ public sealed class FusedExpertsTests
         using var layer = (RoutedMoE)AnyLayer.Create(Options, 3);
         var plan = layer.Plan(AnyLayer.Draw(new Random(1), 9, 24)).Plan;
 
-        var kept = new FusedKernels(Options with { Recompute = recompute }).EmptyKept(plan);
+        var kept = new FusedKernels(Options with { Recompute = recompute }).EmptyKept(plan, default);
 
         Assert.Equal(bytes, kept.numel() * kept.ElementSize);
     }

@@ -54,6 +54,9 @@ internal static class KernelCatalog
     /// <exception cref="MoeException">MOESHARP_KERNEL names what is no kernel, or cannot run here.</exception>
     public static OuterKernel Outer(TileType type) => Choose<OuterKernel>(type);
 
+    /// <summary>The type in which a pass with a gradient multiplies bfloat16: its own where the chosen kernels use instructions for it, else float32, which is faster then.</summary>
+    public static TileType TypeForBFloat16 => Tile(TileType.BFloat16) is IAssembledKernel && Outer(TileType.BFloat16) is IAssembledKernel ? TileType.BFloat16 : TileType.Float32;
+
     private static TKernel Choose<TKernel>(TileType type)
         where TKernel : IKernel => Choices.Select(choice => choice.Candidate.Kernel).OfType<TKernel>().First(kernel => kernel.Type == type);
 

@@ -10,7 +10,7 @@ namespace MoeSharp;
 /// </remarks>
 public enum Recompute
 {
-    /// <summary>Nothing: 12 · R · H bytes are kept, the pre-activations of gate and up and the hidden rows between the products.</summary>
+    /// <summary>Nothing: 12 · R · H bytes are kept, the pre-activations of gate and up and the hidden rows between the products. With products of bfloat16 the same as <see cref="Activation"/>.</summary>
     None,
 
     /// <summary>The hidden rows: 8 · R · H bytes are kept, the pre-activations. Costs an activation per hidden value: too little to measure.</summary>

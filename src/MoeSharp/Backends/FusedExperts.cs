@@ -3,13 +3,14 @@ using static TorchSharp.torch;
 namespace MoeSharp;
 
 /// <summary>
-/// The kernels of <see cref="ForwardPass"/> and <see cref="BackwardPass"/> on the CPU: float32 products, on the parameters as they lie. Tokens
-/// of bfloat16 are computed in float32 too, which costs the conversion and keeps more digits, but where the parameters are bfloat16 and there
-/// is no gradient.
+/// The kernels of <see cref="ForwardPass"/> and <see cref="BackwardPass"/> on the CPU, on the parameters as they lie. Products are float32 but
+/// for tokens of bfloat16, which are multiplied as that where the processor has instructions for it, over float32 weights whose gradients are
+/// float32 too, and without a gradient wherever the parameters are bfloat16. Elsewhere float32 costs the conversion and keeps more digits.
 /// </summary>
 /// <param name="options">The layer.</param>
 /// <param name="other">Computes what the kernels do not: other devices and types; null to refuse it.</param>
-internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other) : IExpertCompute
+/// <param name="forBFloat16">What products read, of tokens of bfloat16; null to choose.</param>
+internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, ExpertPrecision? forBFloat16 = null) : IExpertCompute
 {
     private readonly FusedKernels _kernels = new(options);
     private readonly KeptWeights? _kept = options.KeepsPackedWeights ? new() : null, _keptShared = options.KeepsPackedWeights ? new() : null;
@@ -58,13 +59,22 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other) : 
     private Tensor Train(Tensor?[] arguments, RoutingTensors plan)
     {
         Release();      // the parameters are about to change
-        return FusedFunction.apply([.. arguments.Select(Dense), new FusedCall(_kernels, plan.Plan)])[0];
+        return FusedFunction.apply([.. arguments.Select(Dense), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
     }
+
+    private TileType TypeFor(FusedInputs inputs) => inputs.Tokens.dtype == ScalarType.BFloat16 ? PrecisionForBFloat16() : TileType.Float32;
+
+    private TileType PrecisionForBFloat16() => forBFloat16 switch
+    {
+        null => KernelCatalog.TypeForBFloat16,
+        ExpertPrecision.BFloat16 => TileType.BFloat16,
+        _ => TileType.Float32,
+    };
 
     private Tensor Infer(Tensor?[] arguments, RoutingTensors plan, SharedExpert? shared)
     {
         var given = new FusedInputs(arguments);
-        var type = AreMatrices(given) && given.Gate.dtype == ScalarType.BFloat16 && given.Tokens.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32;
+        var type = AreMatrices(given) && given.Gate.dtype == ScalarType.BFloat16 && given.Tokens.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TypeFor(given);
         var tokens = Dense(given.Tokens)!;      // not null
         using var routed = Panels(arguments, type, options.Router.ExpertCount, _kept);
         if (shared is null) return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null);

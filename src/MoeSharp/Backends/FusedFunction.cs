@@ -4,7 +4,10 @@ using static TorchSharp.torch.autograd;
 namespace MoeSharp;
 
 /// <summary>A call of the fused experts: what is no tensor.</summary>
-internal sealed record FusedCall(FusedKernels Kernels, RoutingPlan Plan);
+/// <param name="Kernels">The passes.</param>
+/// <param name="Plan">Who goes where.</param>
+/// <param name="Type">What the products read.</param>
+internal sealed record FusedCall(FusedKernels Kernels, RoutingPlan Plan, TileType Type);
 
 /// <summary>
 /// The autograd node of fused experts: apply(the tensors of <see cref="FusedInputs"/>, call) → [sums [T, D]]. It keeps what
@@ -18,10 +21,10 @@ internal sealed class FusedFunction : GuardedFunction<FusedFunction>
     {
         Tensor?[] tensors = [.. arguments.Take(FusedInputs.Count).Cast<Tensor?>()];
         var call = (FusedCall)arguments[FusedInputs.Count]!;        // given by the one caller, FusedExperts
-        var kept = call.Kernels.EmptyKept(call.Plan);
+        var kept = call.Kernels.EmptyKept(call.Plan, call.Type);
 
         var inputs = new FusedInputs(tensors);
-        var sums = call.Kernels.Forward(call.Kernels.Matrices(inputs), inputs.Tokens, call.Plan, kept);
+        var sums = call.Kernels.Forward(call.Kernels.Matrices(inputs, call.Type), inputs.Tokens, call.Plan, kept);
 
         ctx.save_for_backward([.. tensors.OfType<Tensor>(), kept]);
         ctx.save_data(CallKey, call);
@@ -50,7 +53,7 @@ internal sealed class FusedFunction : GuardedFunction<FusedFunction>
         Tensor?[] tensors = Array.ConvertAll(needs, need => need is null ? null : saved.Dequeue());
         Tensor?[] targets = [.. tensors.Zip(needs, (tensor, need) => need is true ? empty_like(tensor!) : null)];
 
-        call.Kernels.Backward(new FusedInputs(tensors), call.Plan, kept: saved.Dequeue(), given.to(float32).contiguous(), new FusedInputs(targets));
+        call.Kernels.Backward(call.Kernels.Matrices(new FusedInputs(tensors), call.Type), new FusedInputs(tensors), call.Plan, kept: saved.Dequeue(), given.to(float32).contiguous(), new FusedInputs(targets));
         return [.. targets.Select(target => target?.MoveToOuterDisposeScope()), null];
     }
 }

@@ -13,12 +13,12 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     private readonly Recompute _recompute = options.Recompute;
 
     /// <summary>Room for what is kept of a plan's rows; no element where all is computed again.</summary>
-    public Tensor EmptyKept(RoutingPlan plan) => empty(KeptRows.Count(_shape, plan.Order.Length, _recompute), float32);
+    public Tensor EmptyKept(RoutingPlan plan, TileType type) => empty(KeptRows.Count(_shape, plan.Order.Length, RecomputeOf(type)), float32);
 
     /// <summary>The matrices and biases of experts: float32 or bfloat16, the biases float32.</summary>
     /// <param name="inputs">The tensors.</param>
     /// <param name="type">What the products read.</param>
-    public ExpertMatrices Matrices(FusedInputs inputs, TileType type = TileType.Float32) => new(
+    public ExpertMatrices Matrices(FusedInputs inputs, TileType type) => new(
         _shape with { Type = type, Intermediate = (int)inputs.Gate.size(-2) }, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias),
         inputs.Gate.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32);
 
@@ -34,13 +34,13 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
         var sums = empty_like(tokens);
         var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo, shared);
         var memory = PassMemory.Rent();
-        pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Kept(kept, plan));
+        pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Kept(kept, plan, source.Shape.Type));
         memory.Return();
         return sums;
     }
 
     /// <summary>Fills <paramref name="targets"/>, those that are not null, with gradients.</summary>
-    public void Backward(FusedInputs inputs, RoutingPlan plan, Tensor kept, Tensor upstream, FusedInputs targets)
+    public void Backward(ExpertMatrices source, FusedInputs inputs, RoutingPlan plan, Tensor kept, Tensor upstream, FusedInputs targets)
     {
         var to = new ExpertGradients
         {
@@ -53,13 +53,17 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
             UpBias = Start(targets.UpBias),
             DownBias = Start(targets.DownBias),
         };
-        var pass = new BackwardPass(Matrices(inputs), KernelCatalog.Tile(TileType.Float32), KernelCatalog.Outer(TileType.Float32), _epilogue, _applyTo);
+        var type = source.Shape.Type;
+        var pass = new BackwardPass(source, KernelCatalog.Tile(type), KernelCatalog.Outer(type), _epilogue, _applyTo);
         var memory = PassMemory.Rent();
-        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Kept(kept, plan), Start(upstream), to);
+        pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Kept(kept, plan, type), Start(upstream), to);
         memory.Return();
     }
 
-    private KeptRows Kept(Tensor? kept, RoutingPlan plan) => new(Start(kept), _shape, plan.Order.Length, _recompute);
+    private KeptRows Kept(Tensor? kept, RoutingPlan plan, TileType type) => new(Start(kept), _shape, plan.Order.Length, RecomputeOf(type));
+
+    // the way back does not read hidden rows that were rounded
+    private Recompute RecomputeOf(TileType type) => type == TileType.BFloat16 && _recompute == Recompute.None ? Recompute.Activation : _recompute;
 
     // gradients that libtorch maps anew at every step: the first touch of each page is then a large part of writing them
     private static float* Fresh(Tensor? gradient)

@@ -10,7 +10,7 @@ public sealed class KernelChoiceTests
     {
         var choices = KernelChoice.Make(KernelCatalog.Candidates, wish);
 
-        Assert.Equal(["matmul.f32", "matmul.bf16", "outer.f32"], choices.Select(choice => choice.Candidate.Operation));
+        Assert.Equal(["matmul.f32", "matmul.bf16", "outer.f32", "outer.bf16"], choices.Select(choice => choice.Candidate.Operation));
         Assert.All(choices, choice => Assert.Equal(KernelCatalog.Candidates.First(candidate => candidate.Operation == choice.Candidate.Operation && candidate.IsSupported), choice.Candidate));
     }
 
@@ -27,9 +27,9 @@ public sealed class KernelChoiceTests
     [Fact]
     public void Make_WithAWishForEachOperation_TakesAll()
     {
-        var choices = KernelChoice.Make(KernelCatalog.Candidates, "outer.f32.scalar,matmul.bf16.scalar,matmul.f32.scalar");
+        var choices = KernelChoice.Make(KernelCatalog.Candidates, "outer.f32.scalar,matmul.bf16.scalar,outer.bf16.scalar,matmul.f32.scalar");
 
-        Assert.Equal(["matmul.f32.scalar", "matmul.bf16.scalar", "outer.f32.scalar"], choices.Select(choice => choice.Candidate.Name));
+        Assert.Equal(["matmul.f32.scalar", "matmul.bf16.scalar", "outer.f32.scalar", "outer.bf16.scalar"], choices.Select(choice => choice.Candidate.Name));
     }
 
     [Fact]
