@@ -12,7 +12,7 @@ public sealed class KernelsCommandTests
         string[] names = [.. lines.Skip(1).TakeWhile(line => line.Length > 0).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1])];
         Assert.Matches("^operation +kernel +can run here +choice$", lines[0]);
         Assert.Subset(names.ToHashSet(), new HashSet<string> { "matmul.f32.avx512", "matmul.f32.scalar", "matmul.bf16.avx512.asm", "matmul.bf16.scalar", "outer.f32.avx512", "outer.f32.scalar" });
-        Assert.Equal(["matmul.f32", "matmul.bf16", "outer.f32"], lines.Where(line => line.Contains("  chosen: ", StringComparison.Ordinal)).Select(line => line.Split(' ')[0]));
+        Assert.Equal(["matmul.f32", "matmul.bf16", "outer.f32", "outer.bf16"], lines.Where(line => line.Contains("  chosen: ", StringComparison.Ordinal)).Select(line => line.Split(' ')[0]));
         Assert.Equal(["MOESHARP_KERNEL is not set.", $"MOESHARP_THREADS is not set: {Environment.ProcessorCount} {(Environment.ProcessorCount == 1 ? "thread" : "threads")}."], lines[^2..]);
     }
 
@@ -60,6 +60,15 @@ public sealed class KernelsCommandTests
         Assert.Equal(("outer.f32.scalar", "MOESHARP_KERNEL names it"), (outer.GetProperty("chosen").GetString(), outer.GetProperty("reason").GetString()));
         Assert.Equal("""{"name":"outer.f32.scalar","obstacle":null}""", outer.GetProperty("candidates").EnumerateArray().Last().GetRawText());
         Assert.Equal("""{"MOESHARP_KERNEL":"outer.f32.scalar","MOESHARP_THREADS":null}""", root.GetProperty("environment").GetRawText());
+    }
+
+    [Fact]
+    public void Dump_OfAnOuterProductWithAPrefetch_SaysThatThereIsNone()
+    {
+        var tool = CapturedTool.Run("kernels", "--dump", "outer.bf16.avx512.asm", "--prefetch", "own");
+
+        Assert.Equal(ExitCode.Usage, tool.ExitCode);
+        Assert.Contains("--prefetch is 'own', but outer.bf16.avx512.asm fetches nothing ahead", tool.Error, StringComparison.Ordinal);
     }
 
     /// <summary>Whatever processor this is.</summary>

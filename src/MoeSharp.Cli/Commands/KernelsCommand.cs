@@ -63,6 +63,8 @@ internal static class KernelsCommand
         int most = candidate.Kernel.MaxRows, count = rows ?? most;
         if (count > most) throw new UsageException($"--rows is '{count}', but the tiles of {name} have 1 to {most} rows.");
 
+        if (kernel is OuterKernel && prefetch != TilePrefetch.None) throw new UsageException($"--prefetch is '{ChoiceWord.Of(prefetch.ToString())}', but {name} fetches nothing ahead.");
+
         byte[] code = kernel.Code(count, prefetch);
         surroundings.Output.WriteLine($"; {name}: {Quantity.Counted(count, "row", "rows")}, prefetch {ChoiceWord.Of(prefetch.ToString())}, {code.Length} bytes");
         if (candidate.Obstacle is { } obstacle) surroundings.Output.WriteLine($"; cannot run here: it {obstacle}");
