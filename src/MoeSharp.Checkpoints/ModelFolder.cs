@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Folder}: {Tensors.Count} tensors in {Files.Count} files")]
-public sealed class ModelFolder : IDisposable
+public sealed class ModelFolder : ITensorSource, IDisposable
 {
     /// <summary>The name of a model's only weights file.</summary>
     public const string SingleFileName = "model.safetensors";
@@ -78,6 +78,11 @@ public sealed class ModelFolder : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The part does not lie in the tensor.</exception>
     /// <exception cref="ObjectDisposedException">The folder is closed.</exception>
     public void Read(string name, long byteOffset, Span<byte> destination) => FileOf(name).Read(name, byteOffset, destination);
+
+    /// <inheritdoc/>
+    public TensorData Data(string name) => FileOf(name).Data(name);
+
+    string ITensorSource.Path => Folder;
 
     /// <summary>The file that a tensor is in.</summary>
     /// <exception cref="CheckpointException">There is no tensor of this name.</exception>

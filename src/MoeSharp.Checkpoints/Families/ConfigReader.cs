@@ -27,13 +27,16 @@ internal sealed class ConfigReader
     public static T Read<T>(string file, Func<ConfigReader, T> read, out IReadOnlyList<string> warnings)
     {
         using var document = JsonFile.Parse(file, MaximumLength);
-        if (document.RootElement.ValueKind != JsonValueKind.Object)
-        {
-            throw new CheckpointException(file, $"The config is {Shorten(document.RootElement)}; expected an object.");
-        }
+        return Read(file, document.RootElement, "config", read, out warnings);
+    }
 
-        var reader = new ConfigReader(document.RootElement, "", [], []);
-        reader.NoteRepeatedNames(document.RootElement, "");
+    /// <summary>Reads an object that was parsed already and that messages call <paramref name="what"/>.</summary>
+    public static T Read<T>(string file, JsonElement root, string what, Func<ConfigReader, T> read, out IReadOnlyList<string> warnings)
+    {
+        if (root.ValueKind != JsonValueKind.Object) throw new CheckpointException(file, $"The {what} is {Shorten(root)}; expected an object.");
+
+        var reader = new ConfigReader(root, "", [], []);
+        reader.NoteRepeatedNames(root, "");
         var result = read(reader);
         if (reader._faults.Count > 0) throw CheckpointException.Listing(file, reader._faults);
 
@@ -130,6 +133,9 @@ internal sealed class ConfigReader
         Mistyped(key, value, "an object");
         return null;
     }
+
+    /// <summary>The names in this object.</summary>
+    public IEnumerable<string> Keys => _object.EnumerateObject().Select(property => property.Name);
 
     /// <summary>Notes a fault for a key whose value asks for something that this reader cannot do.</summary>
     public void Unsupported(bool isUnsupported, string key, string expected)

@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// <see cref="Dispose"/>, so that spans stay valid in between; a file that is forgotten stays mapped rather than pull memory from
 /// under a span that is still in use.
 /// </summary>
-internal sealed unsafe class MappedFile : IDisposable
+internal sealed unsafe class MappedFile : IByteSource, IDisposable
 {
     private readonly SafeFileHandle _handle;
     private readonly MemoryMappedFile? _map;

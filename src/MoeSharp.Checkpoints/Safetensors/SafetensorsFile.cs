@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Path}: {Tensors.Count} tensors")]
-public sealed class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : ITensorSource, IDisposable
 {
     private readonly MappedFile _file;
 
@@ -80,6 +80,9 @@ public sealed class SafetensorsFile : IDisposable
 
         _file.Read(tensor.Offset + byteOffset, destination);
     }
+
+    /// <inheritdoc/>
+    public TensorData Data(string name) => new(Find(name), _file);
 
     /// <summary>Closes the file; spans from <see cref="Bytes"/> must no longer be used.</summary>
     public void Dispose() => _file.Dispose();

@@ -14,7 +14,7 @@ public static class CaseVerifier
     /// <summary>How the name of a file ends that is a case by itself.</summary>
     public const string CaseFileEnding = ".case.safetensors";
 
-    /// <summary>Verifies one case: a layer or router case (format 1, a file), a model case (format 2) or a training case (format 4, both folders).</summary>
+    /// <summary>Verifies one case: a layer or router case (format 1, a file), a tensor case (format 3, a file), a model case (format 2) or a training case (format 4, both folders).</summary>
     /// <param name="path">The case.</param>
     /// <param name="cancellationToken">Stops between computations.</param>
     /// <exception cref="MoeException">The case cannot be read or asks for something that is not supported; the message names it.</exception>
@@ -25,7 +25,9 @@ public static class CaseVerifier
     {
         using var file = SafetensorsFile.Open(path);
         using var about = ReadAbout(file);
-        return LayerCase.Verify(file, about.RootElement, cancellationToken);
+        return TensorCase.IsOne(about.RootElement)
+            ? TensorCase.Verify(file, about.RootElement, cancellationToken)
+            : LayerCase.Verify(file, about.RootElement, cancellationToken);
     }
 
     private static VerifyReport VerifyFolder(string folder, CancellationToken cancellationToken)

@@ -2,7 +2,7 @@ namespace MoeSharp.Training;
 
 /// <summary>How our numbers compare with those of a reference case.</summary>
 /// <param name="Path">The case.</param>
-/// <param name="Kind">What it is a case of: <c>layer</c>, <c>router</c>, <c>model</c> or <c>training</c>.</param>
+/// <param name="Kind">What it is a case of: <c>layer</c>, <c>router</c>, <c>tensor</c>, <c>model</c> or <c>training</c>.</param>
 /// <param name="Rows">One for each tensor that was compared.</param>
 /// <param name="Skipped">Tensors of the case that nothing was compared with.</param>
 public sealed record VerifyReport(string Path, string Kind, IReadOnlyList<VerifyRow> Rows, IReadOnlyList<string> Skipped)

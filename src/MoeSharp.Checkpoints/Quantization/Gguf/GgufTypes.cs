@@ -1,0 +1,39 @@
+namespace MoeSharp.Checkpoints;
+
+/// <summary>Matrices of blocks by the type of the blocks.</summary>
+internal static class GgufTypes
+{
+    private delegate QuantizedMatrix? Reader(WeightParts parts, TensorData blocks);
+
+    private static readonly Dictionary<GgufType, Reader> Readers = new()
+    {
+        [GgufType.F16] = Read<F16Block>,
+        [GgufType.BF16] = Read<BF16Block>,
+        [GgufType.Q4_0] = Read<Q4Block0>,
+        [GgufType.Q4_1] = Read<Q4Block1>,
+        [GgufType.Q5_0] = Read<Q5Block0>,
+        [GgufType.Q5_1] = Read<Q5Block1>,
+        [GgufType.Q8_0] = Read<Q8Block0>,
+        [GgufType.Q2_K] = Read<Q2BlockK>,
+        [GgufType.Q3_K] = Read<Q3BlockK>,
+        [GgufType.Q4_K] = Read<Q4BlockK>,
+        [GgufType.Q5_K] = Read<Q5BlockK>,
+        [GgufType.Q6_K] = Read<Q6BlockK>,
+        [GgufType.MXFP4] = Read<Mxfp4Block>,
+    };
+
+    /// <summary>A matrix [rows, bytes of a row].</summary>
+    public static QuantizedMatrix? Read(WeightParts parts, TensorData blocks, GgufType type) => Readers[type](parts, blocks);
+
+    private static GgufMatrix<TBlock>? Read<TBlock>(WeightParts parts, TensorData blocks)
+        where TBlock : struct, IGgufBlock
+    {
+        if (!parts.IsOf(blocks, TensorType.U8, TensorType.F16, TensorType.BF16) || !parts.IsMatrix(blocks)) return null;
+
+        long rowBytes = blocks.Info.ByteCount / blocks.Info.Shape[0], columns = rowBytes / TBlock.ByteCount * TBlock.Length;
+        bool isWhole = rowBytes % TBlock.ByteCount == 0 && columns <= int.MaxValue;
+        return parts.Fault(!isWhole, $"Tensor {WeightParts.Shown(blocks)}; rows of {TBlock.Name} are blocks of {TBlock.ByteCount} bytes.")
+            ? null
+            : new GgufMatrix<TBlock>(blocks.Info.Name, (int)blocks.Info.Shape[0], (int)columns, blocks);
+    }
+}

@@ -1,0 +1,35 @@
+using System.Runtime.InteropServices;
+
+namespace MoeSharp.Checkpoints;
+
+/// <summary>F16: half precision, each number by itself.</summary>
+internal readonly struct F16Block : IGgufBlock
+{
+    public static string Name => "F16";
+
+    public static int Length => 1;
+
+    public static int ByteCount => 2;
+
+    public static float Value(ReadOnlySpan<byte> block, int index) => GgufFields.Half(block, 0);
+
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> to)
+    {
+        var values = MemoryMarshal.Cast<byte, Half>(block);
+        for (int i = 0; i < values.Length; i++) to[i] = (float)values[i];
+    }
+}
+
+/// <summary>BF16: the upper half of a float32, each number by itself.</summary>
+internal readonly struct BF16Block : IGgufBlock
+{
+    public static string Name => "BF16";
+
+    public static int Length => 1;
+
+    public static int ByteCount => 2;
+
+    public static float Value(ReadOnlySpan<byte> block, int index) => BitConverter.Int32BitsToSingle(BitConverter.ToUInt16(block) << 16);
+
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> to) => BFloat16Values.Widen(MemoryMarshal.Cast<byte, ushort>(block), to);
+}

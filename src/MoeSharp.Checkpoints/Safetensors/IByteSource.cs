@@ -1,0 +1,15 @@
+namespace MoeSharp.Checkpoints;
+
+/// <summary>Bytes at long offsets: a mapped file, or memory.</summary>
+internal interface IByteSource
+{
+    /// <summary>The bytes from <paramref name="offset"/> on; the caller has checked that they are there.</summary>
+    ReadOnlySpan<byte> Bytes(long offset, int count);
+}
+
+/// <summary>Bytes that lie in memory.</summary>
+internal sealed class MemoryBytes(ReadOnlyMemory<byte> memory) : IByteSource
+{
+    /// <inheritdoc/>
+    public ReadOnlySpan<byte> Bytes(long offset, int count) => memory.Span.Slice((int)offset, count);
+}
