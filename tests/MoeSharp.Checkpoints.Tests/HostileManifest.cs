@@ -13,6 +13,11 @@ internal static class HostileManifest
         from entry in Root.GetProperty("files").EnumerateArray()
         select (entry.GetProperty("file").GetString()!, entry.GetProperty("valid").GetBoolean() && !entry.GetProperty("strict").GetBoolean());
 
+    /// <summary>Quantized file and verdict: ok, warn or reject.</summary>
+    public static IEnumerable<(string File, string Verdict)> Quantized =>
+        from entry in Root.GetProperty("quant").EnumerateArray()
+        select (entry.GetProperty("file").GetString()!, entry.GetProperty("verdict").GetString()!);
+
     /// <summary>Folder and verdict: ok, warn or reject.</summary>
     public static IEnumerable<(string Folder, string Verdict)> Folders =>
         from entry in Root.GetProperty("folders").EnumerateArray()

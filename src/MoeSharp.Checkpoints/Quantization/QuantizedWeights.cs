@@ -10,7 +10,7 @@ public static class QuantizedWeights
 {
     /// <summary>All quantized weights of a source.</summary>
     /// <param name="source">A file or a folder.</param>
-    /// <param name="config">What its config says; null to go by the tensors alone: GPTQ is then of version 1, FP8 blocks are 128x128.</param>
+    /// <param name="config">What its config says; null to go by the tensors alone: GPTQ is then of version 1, FP8 blocks are 128x128, packed numbers have four bits.</param>
     /// <exception cref="CheckpointException">Tensors are missing, contradict each other or the config; one message lists all faults.</exception>
     public static IReadOnlyList<QuantizedWeight> Find(ITensorSource source, QuantizationConfig? config = null)
     {

@@ -6,7 +6,7 @@ namespace MoeSharp.Checkpoints;
 /// <summary>compressed-tensors' whole numbers: packed in words, or signed bytes.</summary>
 internal static class IntegerReader
 {
-    private const int WordBits = 32;
+    private const int WordBits = 32, UsualBits = 4;
 
     public static QuantizedMatrix? ReadPacked(WeightParts parts, TensorData codes, QuantizationScheme.PackedInteger? scheme)
     {
@@ -68,13 +68,11 @@ internal static class IntegerReader
         return parts.Fault(isFaulty, $"Tensor {TensorName.Quote(shape.Info.Name)} says [{rows}, {columns}], which no matrix has.") ? null : ((int)rows, (int)columns);
     }
 
-    // of a matrix so narrow that several numbers of bits need as many words, four are the usual ones
+    // without a config they are four: a shape that would fit other numbers of bits is more likely a wrong shape
     private static int? ReadBits(WeightParts parts, TensorData codes, int rows, int columns, QuantizationScheme.PackedInteger? scheme)
     {
-        int[] candidates = scheme is null ? [4, 8, 2] : [scheme.Bits];
-        int bits = Array.Find(candidates, bits => codes.Info.Shape[0] == rows && codes.Info.Shape[1] == Ceiling(columns, WordBits / bits));
-        return parts.Fault(bits == 0, $"Tensor {WeightParts.Shown(codes)}, but {TensorName.Quote(parts.Name + PackedShape)} says [{rows}, {columns}], which in words of {string.Join(", ", candidates)} bits is "
-            + $"{string.Join(", ", candidates.Select(bits => $"[{rows}, {Ceiling(columns, WordBits / bits)}]"))}.") ? null : bits;
+        int bits = scheme?.Bits ?? UsualBits;
+        return parts.HasShape(codes, $"{TensorName.Quote(parts.Name + PackedShape)} says [{rows}, {columns}], in words of {WordBits / bits} numbers", rows, Ceiling(columns, WordBits / bits)) ? bits : null;
     }
 
     private static IntegerGroups? ReadGroups(WeightParts parts, TensorData scales, int rows, int columns, QuantizationScheme.PackedInteger? scheme)
