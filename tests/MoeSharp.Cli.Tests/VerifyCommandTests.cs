@@ -50,6 +50,51 @@ public sealed class VerifyCommandTests : IDisposable
         Assert.EndsWith("2 cases: 1 hold, 1 unreadable\n", tool.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Verify_TensorCasesAmongOthers_AreComparedBitByBit()
+    {
+        File.Copy(Fixtures.Path("tensors", "ct_int8_channel_48x80.safetensors"), _folder.File("int8.safetensors"));
+        File.Copy(Fixtures.Path("router", "mixtral_b2s11e8k3.case.safetensors"), _folder.File("router.case.safetensors"));
+        File.Copy(Fixtures.Path("qwen3_moe", "model.safetensors"), _folder.File("model.safetensors"));       // no case
+
+        var tool = CapturedTool.Run("verify", _folder.Path, Fixtures.Path("tensors", "scalars.safetensors"), "--json");
+
+        Assert.Equal(ExitCode.Success, tool.ExitCode);
+        var cases = JsonDocument.Parse(tool.Output).RootElement.GetProperty("cases").EnumerateArray().Select(found => found.GetProperty("report")).ToArray();
+        Assert.Equal(["tensor", "router", "tensor"], cases.Select(report => report.GetProperty("kind").GetString()));
+        Assert.Equal(["expected.weight", "expected.weight_bf16"], cases[0].GetProperty("rows").EnumerateArray().Select(row => row.GetProperty("tensor").GetString()));
+        Assert.All(cases[0].GetProperty("rows").EnumerateArray(), row => Assert.Equal((0, 0), (row.GetProperty("error").GetDouble(), row.GetProperty("limit").GetDouble())));
+        Assert.Equal(14, cases[2].GetProperty("rows").GetArrayLength());
+    }
+
+    [Fact]
+    public void Verify_OneWrongBitOfAWeight_Differs()
+    {
+        string path = _folder.File("wrong.safetensors");
+        byte[] file = File.ReadAllBytes(Fixtures.Path("tensors", "ct_int8_channel_48x80.safetensors"));
+        using (var whole = MoeSharp.Checkpoints.SafetensorsFile.Open(Fixtures.Path("tensors", "ct_int8_channel_48x80.safetensors"))) file[whole.Tensors["expected.weight"].Offset] ^= 1;
+        File.WriteAllBytes(path, file);
+
+        var tool = CapturedTool.Run("verify", path);
+
+        Assert.Equal(ExitCode.Failure, tool.ExitCode);
+        Assert.StartsWith($"{path} (tensor): DIFFERS in 1 of 2 tensors\n", tool.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("gguf-q9_9", "gguf-q9_9")]
+    [InlineData("pack-quantized", "mystery")]
+    public void Verify_ATensorCaseOfAnUnknownFormat_IsUnreadableAndNamed(string format, string named)
+    {
+        string path = _folder.File("unknown.safetensors"), about = $$$"""{"format": "{{{format}}}", "quantization_config": {"quant_method": "mystery"}}""";
+        MoeSharp.Checkpoints.SafetensorsWriter.Write(path, [new("expected.weight", MoeSharp.Checkpoints.TensorType.F32, [1], stream => stream.Write(new byte[4]))], new Dictionary<string, string> { ["case"] = about });
+
+        var tool = CapturedTool.Run("verify", path);
+
+        Assert.Equal(ExitCode.Usage, tool.ExitCode);
+        Assert.Contains(named, tool.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData]
     [InlineData("--router-only")]

@@ -118,7 +118,7 @@ public sealed class WrongUsageTests : IDisposable
 
     [Fact]
     public void Verify_FolderWithoutACase_SaysWhatACaseHas() =>
-        AssertRefused($"'{_folder.Path}' holds no case: it has no file *.case.safetensors, and no folder in it has an expected.safetensors.", "verify", _folder.Path);
+        AssertRefused($"'{_folder.Path}' holds no case: it has no file *.case.safetensors and no safetensors file that describes itself as a case, and no folder in it has an expected.safetensors.", "verify", _folder.Path);
 
     [Theory]
     [InlineData("verify cases --export own", "--export writes a case and verifies none; leave out 'cases'.")]

@@ -9,7 +9,7 @@ internal static class VerifyCommand
 {
     public static ToolCommand Create(Surroundings surroundings, Option<bool> verbose)
     {
-        var paths = new Argument<string[]>("path") { HelpName = "PATH...", Description = "cases: files *.case.safetensors (layers, routers), folders with config.json, model.safetensors and expected.safetensors (models), or folders that hold such files and folders", Arity = ArgumentArity.ZeroOrMore };
+        var paths = new Argument<string[]>("path") { HelpName = "PATH...", Description = "cases: files *.case.safetensors (layers, routers), safetensors files with a 'case' in their metadata (quantized tensors), folders with config.json, model.safetensors and expected.safetensors (models), or folders that hold such files and folders", Arity = ArgumentArity.ZeroOrMore };
         var json = ToolOption.Flag("--json", "print one JSON object with every case and row");
         var export = new VerifyExport();
         var command = new ToolCommand("verify", "Compare what MoeSharp computes with reference cases, tensor by tensor.")

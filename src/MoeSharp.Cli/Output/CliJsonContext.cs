@@ -26,6 +26,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(VerifyResults))]
 [JsonSerializable(typeof(RouterBenchmarkReport))]
 [JsonSerializable(typeof(LayerBenchmarkReport))]
+[JsonSerializable(typeof(DecoderBenchmarkReport))]
 [JsonSerializable(typeof(TraceListing))]
 [JsonSerializable(typeof(TraceSummary))]
 [JsonSerializable(typeof(TraceDiff))]

@@ -14,6 +14,9 @@ public static class CaseVerifier
     /// <summary>How the name of a file ends that is a case by itself.</summary>
     public const string CaseFileEnding = ".case.safetensors";
 
+    /// <summary>Where the metadata of a file says what it is a case of.</summary>
+    public const string MetadataKey = "case";
+
     /// <summary>Verifies one case: a layer or router case (format 1, a file), a tensor case (format 3, a file), a model case (format 2) or a training case (format 4, both folders).</summary>
     /// <param name="path">The case.</param>
     /// <param name="cancellationToken">Stops between computations.</param>
@@ -44,7 +47,7 @@ public static class CaseVerifier
 
     private static JsonDocument ReadAbout(SafetensorsFile expected)
     {
-        if (!expected.Metadata.TryGetValue("case", out string? text)) throw new CheckpointException(expected.Path, "The metadata has no 'case'; a case describes itself there.");
+        if (!expected.Metadata.TryGetValue(MetadataKey, out string? text)) throw new CheckpointException(expected.Path, "The metadata has no 'case'; a case describes itself there.");
         try
         {
             var document = JsonDocument.Parse(text);

@@ -38,6 +38,20 @@ public sealed class DecoderTests
     public void TableCodes_EveryCode_IsItsEntryTimesTheScale(string width) =>
         CheckEveryCode(4, Loops("table")[width], (code, scale) => Table[code] * scale, isHighFirst: true);
 
+    [Theory, MemberData(nameof(Widths))]
+    public void HalfValues_EveryNumber_IsWidenedExactly(string width)
+    {
+        byte[] halves = new byte[2 << 16];
+        for (int i = 0; i <= ushort.MaxValue; i++) BitConverter.TryWriteBytes(halves.AsSpan(2 * i), (ushort)i);
+
+        float[] to = new float[1 << 16];
+        Loops("halves")[width](halves, 1, to);
+        for (int i = 0; i < to.Length; i++) BitAssert.Equal((float)BitConverter.UInt16BitsToHalf((ushort)i), to[i]);
+
+        Loops("halves")[width](halves, 1, to.AsSpan(0, 21));       // a rest that fills no vector
+        for (int i = 0; i < to.Length; i++) BitAssert.Equal((float)BitConverter.UInt16BitsToHalf((ushort)i), to[i]);
+    }
+
     private static float[] Table { get; } = [.. Enumerable.Range(0, TableCodes.Entries).Select(i => MathF.Sin(i) - 0.5f)];
 
     private static unsafe void CheckEveryCode(int bits, Decoder decode, Func<int, float, float> value, bool isHighFirst = false)
@@ -88,19 +102,21 @@ public sealed class DecoderTests
         "bytes" => (codes, scale, to) => IntegerCodes.Decode(codes, 8, 77, scale, to),
         "nibbles" => (codes, scale, to) => IntegerCodes.Decode(codes, 4, 77, scale, to),
         "affine" => (codes, scale, to) => AffineBytes.Decode(codes, scale, 0.3f, to),
+        "halves" => (codes, _, to) => HalfValues.Widen(codes, to),
         _ => (codes, scale, to) => TableCodes.Decode(codes, Table, scale, to),
     };
 
     private static Decoder Of<TLanes>(string kind)
         where TLanes : struct, IWordLanes<TLanes> => kind switch
         {
-            "e4m3" => ScaledCodes.Decode<E4M3Code, TLanes>,
-            "e5m2" => ScaledCodes.Decode<E5M2Code, TLanes>,
-            "signed" => ScaledCodes.Decode<SignedByteCode, TLanes>,
-            "e2m1" => ScaledCodes.Decode<E2M1Code, TLanes>,
-            "bytes" => (codes, scale, to) => IntegerCodes.Decode<IntegerCodes.Bytes, TLanes>(codes, 77, scale, to),
-            "nibbles" => (codes, scale, to) => IntegerCodes.Decode<IntegerCodes.Nibbles, TLanes>(codes, 77, scale, to),
+            "e4m3" => (codes, scale, to) => ScaledCodes.Decode<E4M3Code, TLanes>(codes, [scale], Longest, to),
+            "e5m2" => (codes, scale, to) => ScaledCodes.Decode<E5M2Code, TLanes>(codes, [scale], Longest, to),
+            "signed" => (codes, scale, to) => ScaledCodes.Decode<SignedByteCode, TLanes>(codes, [scale], Longest, to),
+            "e2m1" => (codes, scale, to) => ScaledCodes.Decode<E2M1Code, TLanes>(codes, [scale, scale, scale], 26, to),
+            "bytes" => (codes, scale, to) => IntegerCodes.Decode<IntegerCodes.Bytes, TLanes>(codes, [77], [scale], Longest, to),
+            "nibbles" => (codes, scale, to) => IntegerCodes.Decode<IntegerCodes.Nibbles, TLanes>(codes, [77, 77, 77], [scale, scale, scale], 26, to),
             "affine" => (codes, scale, to) => AffineBytes.Decode<TLanes>(codes, scale, 0.3f, to),
+            "halves" => (codes, _, to) => HalfValues.Widen<TLanes>(codes, to),
             _ => (codes, scale, to) => TableCodes.Decode<TLanes>(codes, Table, scale, to),
         };
 }

@@ -17,7 +17,7 @@ internal static class AffineBytes
     }
 
     /// <summary>The same with vectors of a given width, which the processor must have.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]       // inlined into long methods it is compiled badly
     public static void Decode<TLanes>(ReadOnlySpan<byte> from, float scale, float offset, Span<float> to)
         where TLanes : struct, IWordLanes<TLanes>
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace MoeSharp.Checkpoints;
 
 /// <summary>What a stored code of 4 or 8 bits means before it is scaled: once for a code, obviously, and once for a vector of codes.</summary>
@@ -21,6 +23,7 @@ internal readonly struct E4M3Code : IWeightCode
 
     public static float Value(byte code) => SmallFloat.FromE4M3(code);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Values<TLanes>(TLanes codes)
         where TLanes : struct, IWordLanes<TLanes>
     {
@@ -37,6 +40,7 @@ internal readonly struct E5M2Code : IWeightCode
 
     public static float Value(byte code) => SmallFloat.FromE5M2(code);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Values<TLanes>(TLanes codes)
         where TLanes : struct, IWordLanes<TLanes>
     {
@@ -54,6 +58,7 @@ internal readonly struct E2M1Code : IWeightCode
 
     public static float Value(byte code) => SmallFloat.FromE2M1(code);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Values<TLanes>(TLanes codes)
         where TLanes : struct, IWordLanes<TLanes> =>
         SmallFloatLanes.Widen(codes, codes & TLanes.Create(7), bits: 4, mantissaBits: 1, bias: 1);
@@ -66,6 +71,7 @@ internal readonly struct SignedByteCode : IWeightCode
 
     public static float Value(byte code) => (sbyte)code;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Values<TLanes>(TLanes codes)
         where TLanes : struct, IWordLanes<TLanes> =>
         TLanes.ToSingle((codes << 24) >> 24);
@@ -81,11 +87,12 @@ internal static class SmallFloatLanes
     /// makes v = 2^-bias · (1 + m/2^M) where 2^(1-bias) · m/2^M is wanted, which is 2v - 2^(1-bias), exactly: no float32 subnormal, which
     /// processors are slow with, comes up on the way.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]      // with numbers in the place of bits and bias
     public static TLanes Widen<TLanes>(TLanes codes, TLanes magnitude, int bits, int mantissaBits, int bias)
         where TLanes : struct, IWordLanes<TLanes>
     {
         var normal = (magnitude << (23 - mantissaBits)) + TLanes.Create((127 - bias) << 23);
-        var subnormal = TLanes.Add(TLanes.Add(normal, normal), TLanes.Create(-MathF.ScaleB(1, 1 - bias)));
+        var subnormal = TLanes.Add(TLanes.Add(normal, normal), TLanes.Create(((128 - bias) << 23) | int.MinValue));
         var value = TLanes.Select(TLanes.LessThan(magnitude, TLanes.Create(1 << mantissaBits)), subnormal, normal);
 
         return value | ((codes << (32 - bits)) & TLanes.Create(int.MinValue));

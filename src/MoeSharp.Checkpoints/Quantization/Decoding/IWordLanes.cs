@@ -20,6 +20,9 @@ internal interface IWordLanes<TSelf>
     /// <summary>A byte for each lane, as 0 to 255; reads exactly <see cref="Count"/> bytes.</summary>
     static abstract TSelf Bytes(ref readonly byte from);
 
+    /// <summary>Two bytes for each lane, as 0 to 65535; reads exactly twice <see cref="Count"/> bytes.</summary>
+    static abstract TSelf Shorts(ref readonly byte from);
+
     /// <summary>Four bits for each lane, those of a byte's lower half first; reads exactly half of <see cref="Count"/> bytes.</summary>
     static abstract TSelf LowNibblesFirst(ref readonly byte from);
 

@@ -27,7 +27,7 @@ internal static class TableCodes
     public static int At(ReadOnlySpan<byte> codes, int index) => index % 2 == 0 ? codes[index / 2] >> 4 : codes[index / 2] & 0xf;
 
     /// <summary>The same with vectors of a given width, which the processor must have.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]       // inlined into long methods it is compiled badly
     public static void Decode<TLanes>(ReadOnlySpan<byte> codes, ReadOnlySpan<float> table, float scale, Span<float> to)
         where TLanes : struct, IWordLanes<TLanes>
     {

@@ -23,6 +23,9 @@ internal readonly struct Words16 : IWordLanes<Words16>
     public static Words16 Bytes(ref readonly byte from) =>
         new(Avx512F.ConvertToVector512UInt32(Vector128.LoadUnsafe(in from)).AsInt32());
 
+    public static Words16 Shorts(ref readonly byte from) =>
+        new(Avx512F.ConvertToVector512UInt32(Vector256.LoadUnsafe(in from).AsUInt16()).AsInt32());
+
     public static Words16 LowNibblesFirst(ref readonly byte from) =>
         Nibbles(in from, Vector512.Create(0u, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28));
 

@@ -22,6 +22,9 @@ internal readonly struct Words4 : IWordLanes<Words4>
     public static Words4 Bytes(ref readonly byte from) =>
         new(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(in from)).AsByte())).AsInt32());
 
+    public static Words4 Shorts(ref readonly byte from) =>
+        new(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(in from)).AsUInt16()).AsInt32());
+
     public static Words4 LowNibblesFirst(ref readonly byte from) =>
         Nibbles(Unsafe.ReadUnaligned<ushort>(in from), 0, 4);
 

@@ -23,6 +23,9 @@ internal readonly struct Words8 : IWordLanes<Words8>
     public static Words8 Bytes(ref readonly byte from) =>
         new(Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(in from)).AsByte()));
 
+    public static Words8 Shorts(ref readonly byte from) =>
+        new(Avx2.ConvertToVector256Int32(Vector128.LoadUnsafe(in from).AsUInt16()));
+
     public static Words8 LowNibblesFirst(ref readonly byte from) =>
         Nibbles(in from, Vector256.Create(0u, 4, 8, 12, 16, 20, 24, 28));
 

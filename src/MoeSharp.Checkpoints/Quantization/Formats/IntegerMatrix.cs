@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 internal abstract class IntegerMatrix(string name, int rows, int columns, IntegerGroups groups) : QuantizedMatrix(name, rows, columns)
 {
-    private const int RowsAtOnce = 16;      // the words of as many outputs are a line of the cache, where outputs lie side by side
+    private const int RowsAtOnce = 64;      // where outputs lie side by side, as many take whole lines of the cache
 
     public IntegerGroups Groups => groups;
 
@@ -34,47 +34,44 @@ internal abstract class IntegerMatrix(string name, int rows, int columns, Intege
     /// <summary>The codes of rows, lowest bits first and each row at a whole byte, in <paramref name="buffer"/> or where they lie.</summary>
     protected abstract ReadOnlySpan<byte> Codes(int firstRow, int rowCount, Span<byte> buffer);
 
+    /// <summary>The zero points and scales of a row's groups.</summary>
+    protected virtual void ReadGroups(int row, Span<int> zeros, Span<float> scales)
+    {
+        for (int group = 0; group < scales.Length; group++) (zeros[group], scales[group]) = (Zero(row, group), Scale(row, group));
+    }
+
     private protected override void DecodeRows(int firstRow, int rowCount, Span<float> destination)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(RowsAtOnce * RowBytes);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Min(RowsAtOnce, rowCount) * RowBytes);
+        var (zeros, scales) = (ArrayPool<int>.Shared.Rent(Groups.Count), ArrayPool<float>.Shared.Rent(Groups.Count));
         for (int first = 0; first < rowCount; first += RowsAtOnce)
         {
             int count = Math.Min(RowsAtOnce, rowCount - first);
             var codes = Codes(firstRow + first, count, buffer.AsSpan(0, count * RowBytes));
             for (int i = 0; i < count; i++)
             {
-                var to = destination.Slice((first + i) * Columns, Columns);
-                if (Groups.OfColumn is null) DecodeRow(firstRow + first + i, codes.Slice(i * RowBytes, RowBytes), to);
-                else DecodeScattered(firstRow + first + i, codes.Slice(i * RowBytes, RowBytes), to);
+                ReadGroups(firstRow + first + i, zeros.AsSpan(0, Groups.Count), scales.AsSpan(0, Groups.Count));
+                DecodeRow(codes.Slice(i * RowBytes, RowBytes), zeros.AsSpan(0, Groups.Count), scales.AsSpan(0, Groups.Count), destination.Slice((first + i) * Columns, Columns));
             }
         }
 
+        ArrayPool<float>.Shared.Return(scales);
+        ArrayPool<int>.Shared.Return(zeros);
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    private void DecodeRow(int row, ReadOnlySpan<byte> codes, Span<float> to)
+    private void DecodeRow(ReadOnlySpan<byte> codes, ReadOnlySpan<int> zeros, ReadOnlySpan<float> scales, Span<float> to)
     {
-        int group = 0;
-        for (int column = 0; column < to.Length; column += Groups.Size)
+        if (Groups.OfColumn is null)
         {
-            int count = Math.Min(Groups.Size, to.Length - column);
-            IntegerCodes.Decode(codes[(column * Bits / 8)..], Bits, Zero(row, group), Scale(row, group), to.Slice(column, count));
-            group++;
+            IntegerCodes.Decode(codes, Bits, zeros, scales, Groups.Size, to);
+            return;
         }
-    }
 
-    // columns in any order of groups: the differences at once, then each by the scale of its group
-    private void DecodeScattered(int row, ReadOnlySpan<byte> codes, Span<float> to)
-    {
-        var (zeros, scales) = (ArrayPool<float>.Shared.Rent(Groups.Count), ArrayPool<float>.Shared.Rent(Groups.Count));
-        for (int group = 0; group < Groups.Count; group++) (zeros[group], scales[group]) = (Zero(row, group), Scale(row, group));
-
+        // columns in any order of groups: the numbers at once, then each by what its group has
         IntegerCodes.Decode(codes, Bits, zero: 0, scale: 1, to);
         ReadOnlySpan<int> ofColumn = Groups.OfColumn;
         for (int column = 0; column < to.Length; column++) to[column] = (to[column] - zeros[ofColumn[column]]) * scales[ofColumn[column]];
-
-        ArrayPool<float>.Shared.Return(zeros);
-        ArrayPool<float>.Shared.Return(scales);
     }
 }
 

@@ -34,6 +34,12 @@ internal sealed class PackedIntegerMatrix(string name, int rows, int columns, in
 
     protected override float Scale(int row, int group) => ScaleValues.Read(scales, (long)row * Groups.Count + group);
 
+    protected override void ReadGroups(int row, Span<int> zeroPoints, Span<float> to)
+    {
+        ScaleValues.Read(scales, (long)row * Groups.Count, to);
+        for (int group = 0; group < zeroPoints.Length; group++) zeroPoints[group] = Zero(row, group);
+    }
+
     protected override ReadOnlySpan<byte> Codes(int firstRow, int rowCount, Span<byte> buffer)
     {
         int stride = buffer.Length / rowCount, stored = (int)StoredRowBytes;

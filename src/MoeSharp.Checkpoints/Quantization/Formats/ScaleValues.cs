@@ -21,10 +21,10 @@ internal static class ScaleValues
                 bytes.CopyTo(MemoryMarshal.AsBytes(to));
                 break;
             case TensorType.BF16:
-                for (int i = 0; i < to.Length; i++) to[i] = BitConverter.Int32BitsToSingle(BitConverter.ToUInt16(bytes[(2 * i)..]) << 16);
+                BFloat16Values.Widen(MemoryMarshal.Cast<byte, ushort>(bytes), to);
                 break;
             case TensorType.F16:
-                for (int i = 0; i < to.Length; i++) to[i] = (float)BitConverter.ToHalf(bytes[(2 * i)..]);
+                HalfValues.Widen(bytes, to);
                 break;
             case TensorType.F8E4M3:
                 for (int i = 0; i < to.Length; i++) to[i] = SmallFloat.FromE4M3(bytes[i]);

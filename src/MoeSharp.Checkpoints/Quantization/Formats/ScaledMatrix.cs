@@ -38,19 +38,9 @@ internal sealed class ScaledMatrix<TCode>(string name, string format, int rows, 
             int row = firstRow + i;
             if (row / Grid.BlockRows != known) Grid.Read(row, scales);
             known = row / Grid.BlockRows;
-            DecodeRow(Codes.Bytes((long)row * RowBytes, RowBytes), scales, destination.Slice(i * Columns, Columns));
+            ScaledCodes.Decode<TCode>(Codes.Bytes((long)row * RowBytes, RowBytes), scales, Grid.BlockColumns, destination.Slice(i * Columns, Columns));
         }
 
         ArrayPool<float>.Shared.Return(rented);
-    }
-
-    private void DecodeRow(ReadOnlySpan<byte> row, ReadOnlySpan<float> scales, Span<float> to)
-    {
-        int block = 0;
-        for (int column = 0; column < to.Length; column += Grid.BlockColumns)
-        {
-            int count = Math.Min(Grid.BlockColumns, to.Length - column);
-            ScaledCodes.Decode<TCode>(row[(column * TCode.Bits / 8)..], scales[block++], to.Slice(column, count));
-        }
     }
 }

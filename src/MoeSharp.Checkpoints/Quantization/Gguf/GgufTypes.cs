@@ -5,25 +5,31 @@ internal static class GgufTypes
 {
     private delegate QuantizedMatrix? Reader(WeightParts parts, TensorData blocks);
 
-    private static readonly Dictionary<GgufType, Reader> Readers = new()
+    private static readonly Dictionary<GgufType, (Reader Read, int Length, int ByteCount)> Types = new()
     {
-        [GgufType.F16] = Read<F16Block>,
-        [GgufType.BF16] = Read<BF16Block>,
-        [GgufType.Q4_0] = Read<Q4Block0>,
-        [GgufType.Q4_1] = Read<Q4Block1>,
-        [GgufType.Q5_0] = Read<Q5Block0>,
-        [GgufType.Q5_1] = Read<Q5Block1>,
-        [GgufType.Q8_0] = Read<Q8Block0>,
-        [GgufType.Q2_K] = Read<Q2BlockK>,
-        [GgufType.Q3_K] = Read<Q3BlockK>,
-        [GgufType.Q4_K] = Read<Q4BlockK>,
-        [GgufType.Q5_K] = Read<Q5BlockK>,
-        [GgufType.Q6_K] = Read<Q6BlockK>,
-        [GgufType.MXFP4] = Read<Mxfp4Block>,
+        [GgufType.F16] = Of<F16Block>(),
+        [GgufType.BF16] = Of<BF16Block>(),
+        [GgufType.Q4_0] = Of<Q4Block0>(),
+        [GgufType.Q4_1] = Of<Q4Block1>(),
+        [GgufType.Q5_0] = Of<Q5Block0>(),
+        [GgufType.Q5_1] = Of<Q5Block1>(),
+        [GgufType.Q8_0] = Of<Q8Block0>(),
+        [GgufType.Q2_K] = Of<Q2BlockK>(),
+        [GgufType.Q3_K] = Of<Q3BlockK>(),
+        [GgufType.Q4_K] = Of<Q4BlockK>(),
+        [GgufType.Q5_K] = Of<Q5BlockK>(),
+        [GgufType.Q6_K] = Of<Q6BlockK>(),
+        [GgufType.MXFP4] = Of<Mxfp4Block>(),
     };
 
     /// <summary>A matrix [rows, bytes of a row].</summary>
-    public static QuantizedMatrix? Read(WeightParts parts, TensorData blocks, GgufType type) => Readers[type](parts, blocks);
+    public static QuantizedMatrix? Read(WeightParts parts, TensorData blocks, GgufType type) => Types[type].Read(parts, blocks);
+
+    /// <summary>Numbers and bytes of a block.</summary>
+    public static (int Length, int ByteCount) SizeOf(GgufType type) => (Types[type].Length, Types[type].ByteCount);
+
+    private static (Reader, int, int) Of<TBlock>()
+        where TBlock : struct, IGgufBlock => (Read<TBlock>, TBlock.Length, TBlock.ByteCount);
 
     private static GgufMatrix<TBlock>? Read<TBlock>(WeightParts parts, TensorData blocks)
         where TBlock : struct, IGgufBlock

@@ -13,11 +13,7 @@ internal readonly struct F16Block : IGgufBlock
 
     public static float Value(ReadOnlySpan<byte> block, int index) => GgufFields.Half(block, 0);
 
-    public static void Decode(ReadOnlySpan<byte> block, Span<float> to)
-    {
-        var values = MemoryMarshal.Cast<byte, Half>(block);
-        for (int i = 0; i < values.Length; i++) to[i] = (float)values[i];
-    }
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> to) => HalfValues.Widen(block, to);
 }
 
 /// <summary>BF16: the upper half of a float32, each number by itself.</summary>

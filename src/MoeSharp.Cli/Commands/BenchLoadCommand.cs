@@ -1,0 +1,59 @@
+using System.Globalization;
+using System.Text.Json;
+using MoeSharp.Checkpoints;
+
+namespace MoeSharp.Cli;
+
+/// <summary><c>moesharp bench load</c>: the decoders of quantized weights.</summary>
+internal static class BenchLoadCommand
+{
+    private const int Rows = 2048, Columns = 4096, Rounds = 7;
+
+    public static ToolCommand Create(Surroundings surroundings)
+    {
+        var formats = ToolOption.Of("--format", "NAME,NAME", ValueKind.SomeOf(DecoderCase.All, format => format.Name), $"formats, of {string.Join(", ", DecoderCase.All.Select(format => format.Name))}", "all");
+        var rows = ToolOption.Of("--rows", "N", ValueKind.WholeNumberFrom(1), "outputs of the weight, in 256s", $"{Rows}");
+        var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "rounds of each comparison", $"{Rounds}");
+        var json = JsonOption.Create();
+        var command = new ToolCommand("load", "Time how quantized weights are decoded to float32, on one thread.")
+        {
+            Note = "Ways run in turn within every round. 'of read+write' is the time to read the codes and write as many floats, over the decoder's; 'speed-up' is that over an obvious loop "
+                + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios.",
+            Examples = ["moesharp bench load", "moesharp bench load --format fp8,mxfp4,int4 --json"],
+        };
+        command.Add("Measuring", formats, rows, rounds);
+        command.Add("Output", json);
+        command.Does(parsed =>
+        {
+            using var signals = new StopSignals(() => { });
+            int height = parsed.TryGet(rows, out int given) ? given * 256 : Rows;
+            var benchmark = new DecoderBenchmark(height, Columns, parsed.TryGet(rounds, out int count) ? count : Rounds);
+            var results = benchmark.Run(parsed.TryGet(formats, out var some) ? some! : DecoderCase.All, signals.Token).ToArray();       // an option without a value is refused before
+            Write(surroundings, new(1, Machine.Describe(), results), JsonOption.Read(parsed, json));
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static void Write(Surroundings surroundings, DecoderBenchmarkReport report, (bool IsAsked, string? File) json)
+    {
+        if (!json.IsAsked || json.File is not null) WriteTable(surroundings, report);
+        if (!json.IsAsked) return;
+
+        string text = JsonSerializer.Serialize(report, CliJsonContext.Readable.DecoderBenchmarkReport);
+        if (json.File is null) surroundings.Output.WriteLine(text);
+        else AtomicFile.WriteAllText(json.File, text + "\n");
+    }
+
+    private static void WriteTable(Surroundings surroundings, DecoderBenchmarkReport report)
+    {
+        var table = new TableWriter("format", "packed", "GB/s of float32", "of read+write", "speed-up", "over") { Numbers = new HashSet<string> { "packed", "GB/s of float32", "of read+write", "speed-up" } };
+        foreach (var result in report.Decoders)
+        {
+            table.Add([result.Format, Quantity.Bytes(result.PackedBytes), result.OutputGbs.ToString("0.00", CultureInfo.InvariantCulture),
+                Quantity.Text($"{result.ReadWriteShare * 100:0} %"), Quantity.Text($"{result.Speedup:0.0}×"), result.Obvious]);
+        }
+
+        table.Write(surroundings);
+    }
+}
