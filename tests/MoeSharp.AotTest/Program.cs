@@ -11,6 +11,7 @@ try
     Require(LayerOptionsAreReadBack(), "written layer options are read back differently");
     Require(ConfigIsReadBack(options, Path.Combine(folder, "config.json")), "a written config is read back differently");
     Require(WeightsAreReadBack(folder), "written tensors are read back differently");
+    Require(QuantizedWeightsAreDecoded(), "quantized weights are decoded to other numbers");
     Require(DamageIsRefused(folder), "a damaged file opens");
     foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
     foreach (var precision in Enum.GetValues<ExpertPrecision>()) Require(ExpertLayerIsExact(precision), $"ExpertLayer does not compute whole numbers exactly in {precision}");
@@ -92,6 +93,22 @@ static bool WeightsAreReadBack(string folder)
     return model.Files[0].Metadata["format"] == "pt" && MemoryMarshal.Cast<byte, float>(model.Bytes(router.Name)).SequenceEqual(values);
 }
 
+// bytes 0x21, 0xf7 are 0.5, 1, 6 and -6, times 2^(129 - 127); and GGUF's own form of a block of numbers
+static bool QuantizedWeightsAreDecoded()
+{
+    byte[] codes = new byte[16], block = new byte[34];
+    (codes[0], codes[1]) = (0x21, 0xf7);
+    (block[1], block[2], block[33]) = (0x3c, 3, 0xff);      // a scale of 1, first 3 and last -1
+    var tensors = new TensorsInMemory(
+        TensorData.FromMemory("experts_blocks", TensorType.U8, [1, 1, 16], codes),
+        TensorData.FromMemory("experts_scales", TensorType.U8, [1, 1], new byte[] { 129 }));
+
+    float[] weights = new float[32], numbers = new float[32];
+    QuantizedWeights.Find(tensors).Single().Matrices[0].Decode(0, 1, weights);
+    QuantizedWeights.FromGguf(TensorData.FromMemory("blocks", TensorType.U8, [1, 34], block), GgufType.Q8_0, "memory").Matrices[0].Decode(0, 1, numbers);
+    return weights[..4].SequenceEqual([2f, 4, 24, -24]) && weights[4..].All(weight => weight == 0) && (numbers[0], numbers[31]) == (3f, -1f);
+}
+
 static bool DamageIsRefused(string folder)
 {
     string path = Path.Combine(folder, ModelFolder.SingleFileName);
@@ -164,6 +181,15 @@ static bool ForbiddenCodeIsLeftToTheTwin()
 static void Require(bool holds, string fault)
 {
     if (!holds) throw new InvalidOperationException(fault);
+}
+
+internal sealed class TensorsInMemory(params TensorData[] tensors) : ITensorSource
+{
+    public string Path => "memory";
+
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => tensors.ToDictionary(tensor => tensor.Info.Name, tensor => tensor.Info);
+
+    public TensorData Data(string name) => tensors.Single(tensor => tensor.Info.Name == name);
 }
 
 internal static partial class Native

@@ -10,7 +10,7 @@ public sealed class BenchLoadTests
     [Fact]
     public void Load_SomeFormats_ReportsEachBesideTheObviousWayAndTheLeast()
     {
-        var tool = CapturedTool.Run("bench", "load", "--format", "int4,gguf-q6_k", "--rows", "1", "--rounds", "1", "--json");
+        var tool = CapturedTool.Run("bench", "load", "--format", "int4,gguf-q6_k", "--rows", "256", "--rounds", "1", "--json");
 
         Assert.Equal(ExitCode.Success, tool.ExitCode);
         using var report = JsonDocument.Parse(tool.Output);

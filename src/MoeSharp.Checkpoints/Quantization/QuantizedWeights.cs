@@ -84,8 +84,8 @@ public static class QuantizedWeights
         if (parts.Find(Packed) is { } packed) return ReadPacked(parts, packed, scheme);
 
         var codes = parts.FindAny(Weight, Stacked)!;        // there are codes, or there would be no matrix
-        if (parts.Has(ColumnScales)) return Agrees<QuantizationScheme.BitsAndBytes>(parts, scheme, "bitsandbytes") ? BitsAndBytesReader.Read8(parts, codes) : null;
-        if (parts.Has(AbsMax) || parts.Has(StateNf4) || parts.Has(StateFp4)) return Agrees<QuantizationScheme.BitsAndBytes>(parts, scheme, "bitsandbytes") ? BitsAndBytesReader.Read4(parts, codes) : null;
+        if (parts.Has(ColumnScales)) return Agrees<QuantizationScheme.BitsAndBytes>(parts, scheme, "bitsandbytes") ? BitsAndBytesReader.Read8(parts, codes, scheme) : null;
+        if (parts.Has(AbsMax) || parts.Has(StateNf4) || parts.Has(StateFp4)) return Agrees<QuantizationScheme.BitsAndBytes>(parts, scheme, "bitsandbytes") ? BitsAndBytesReader.Read4(parts, codes, scheme) : null;
 
         return ReadScaled(parts, codes, scheme);
     }

@@ -7,12 +7,12 @@ namespace MoeSharp.Cli;
 /// <summary><c>moesharp bench load</c>: the decoders of quantized weights.</summary>
 internal static class BenchLoadCommand
 {
-    private const int Rows = 2048, Columns = 4096, Rounds = 7;
+    private const int Rows = 2048, RowStep = 256, Columns = 4096, Rounds = 7;
 
     public static ToolCommand Create(Surroundings surroundings)
     {
         var formats = ToolOption.Of("--format", "NAME,NAME", ValueKind.SomeOf(DecoderCase.All, format => format.Name), $"formats, of {string.Join(", ", DecoderCase.All.Select(format => format.Name))}", "all");
-        var rows = ToolOption.Of("--rows", "N", ValueKind.WholeNumberFrom(1), "outputs of the weight, in 256s", $"{Rows}");
+        var rows = ToolOption.Of("--rows", "N", ValueKind.WholeNumberFrom(RowStep), $"outputs of the weight, a multiple of {RowStep}", $"{Rows}");
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "rounds of each comparison", $"{Rounds}");
         var json = JsonOption.Create();
         var command = new ToolCommand("load", "Time how quantized weights are decoded to float32, on one thread.")
@@ -26,7 +26,9 @@ internal static class BenchLoadCommand
         command.Does(parsed =>
         {
             using var signals = new StopSignals(() => { });
-            int height = parsed.TryGet(rows, out int given) ? given * 256 : Rows;
+            int height = parsed.TryGet(rows, out int given) ? given : Rows;
+            if (height % RowStep != 0) throw new UsageException($"--rows is {height}; expected a multiple of {RowStep}, which every format divides.");
+
             var benchmark = new DecoderBenchmark(height, Columns, parsed.TryGet(rounds, out int count) ? count : Rounds);
             var results = benchmark.Run(parsed.TryGet(formats, out var some) ? some! : DecoderCase.All, signals.Token).ToArray();       // an option without a value is refused before
             Write(surroundings, new(1, Machine.Describe(), results), JsonOption.Read(parsed, json));

@@ -124,6 +124,11 @@ public sealed class QuantizedWeightsTests
         Assert.Contains("rows of Q8_0 are blocks of 34 bytes", Assert.Throws<CheckpointException>(() => QuantizedWeights.FromGguf(blocks, GgufType.Q8_0, "file")).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void QuantizedWeights_BitsAndBytesOfAnotherKindThanTheConfig_AreContradicted() =>
+        AssertFault("is Int8 by its tensors, but the config says Nf4", new MemoryTensors().With(Bytes, ".weight", TensorType.I8, [2, 4]).With(Bytes, ".SCB", TensorType.F32, [2]),
+            """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}""");
+
     private static MemoryTensors Packed() => new MemoryTensors()
         .With(Bytes, ".weight_packed", TensorType.I32, [16, 12]).With(Bytes, ".weight_scale", TensorType.F32, [16, 3])
         .Add($"{Module}.weight_shape", TensorType.I64, [2], MemoryMarshal.AsBytes<long>((long[])[16, 96]).ToArray());

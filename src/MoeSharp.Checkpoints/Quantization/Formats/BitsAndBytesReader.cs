@@ -8,8 +8,10 @@ internal static class BitsAndBytesReader
 {
     private const int LongestState = 1 << 16;
 
-    public static QuantizedMatrix? Read8(WeightParts parts, TensorData codes)
+    public static QuantizedMatrix? Read8(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
     {
+        if (!IsOfKind(parts, scheme, BitsAndBytesKind.Int8)) return null;
+
         var scales = parts.Require(ColumnScales, "int8 weights of bitsandbytes have a scale for each output there");
         if (scales is null || !parts.IsOf(codes, TensorType.I8) | !parts.IsMatrix(codes) | !parts.IsOf(scales, TensorType.F32)) return null;
         if (!parts.HasShape(scales, "a scale for each output", codes.Info.Shape[0])) return null;
@@ -18,11 +20,13 @@ internal static class BitsAndBytesReader
         return new BitsAndBytes8Matrix(codes.Info.Name, (int)codes.Info.Shape[0], (int)codes.Info.Shape[1], codes, scales);
     }
 
-    public static QuantizedMatrix? Read4(WeightParts parts, TensorData codes)
+    public static QuantizedMatrix? Read4(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
     {
         const string Why = "4-bit weights of bitsandbytes need it";
         var (absmax, map) = (parts.Require(AbsMax, Why), parts.Require(QuantMap, Why));
         string kind = parts.Has(StateFp4) ? "fp4" : "nf4";
+        if (!IsOfKind(parts, scheme, kind == "fp4" ? BitsAndBytesKind.Fp4 : BitsAndBytesKind.Nf4)) return null;
+
         var state = parts.Require(kind == "fp4" ? StateFp4 : StateNf4, Why);
         if (absmax is null || map is null || state is null || !parts.IsOf(state, TensorType.U8) | !parts.IsOf(codes, TensorType.U8)) return null;
         if (!parts.IsOf(map, TensorType.F32) | !parts.HasShape(map, "an entry for each code", TableCodes.Entries)) return null;
@@ -37,6 +41,9 @@ internal static class BitsAndBytesReader
         ScaleValues.Read(map, 0, table);
         return new BitsAndBytes4Matrix(codes.Info.Name, said.Rows, said.Columns, kind, said.BlockSize, codes, table, scales);
     }
+
+    private static bool IsOfKind(WeightParts parts, QuantizationScheme? scheme, BitsAndBytesKind kind) =>
+        !parts.Fault(scheme is QuantizationScheme.BitsAndBytes said && said.Kind != kind, $"Weight {TensorName.Quote(parts.Name)} is {kind} by its tensors, but the config says {(scheme as QuantizationScheme.BitsAndBytes)?.Kind}.");
 
     private static IBlockScales? ReadScales(WeightParts parts, TensorData absmax, State said, long blocks)
     {

@@ -79,7 +79,7 @@ internal sealed record DecoderCase(string Name, Func<int, int, Random, DecoderWe
 
     private static byte Nibble(byte[] codes, int index) => (byte)((codes[index / 2] >> (index % 2 * 4)) & 0xf);
 
-    private static DecoderCase Gguf(GgufType type) => new($"gguf-{type}".ToLowerInvariant(), (rows, columns, random) =>
+    private static DecoderCase Gguf(GgufType type) => new(string.Concat($"gguf-{type}".Select(char.ToLowerInvariant)), (rows, columns, random) =>
     {
         var (length, bytes) = GgufTypes.SizeOf(type);
         byte[] blocks = new byte[(long)rows * columns / length * bytes];
