@@ -28,6 +28,7 @@ public sealed record QuantizationConfig
 
     /// <summary>How the weights of a module are quantized; null where they are not.</summary>
     /// <param name="module">Its name, such as <c>model.layers.0.mlp.experts.3.gate_proj</c>.</param>
+    /// <exception cref="MoeException">A pattern takes too long to match.</exception>
     public QuantizationScheme? SchemeOf(string module)
     {
         ArgumentNullException.ThrowIfNull(module);
@@ -55,7 +56,17 @@ public sealed record QuantizationConfig
         return module == name || module.StartsWith($"{name}.", StringComparison.Ordinal) || module.EndsWith($".{name}", StringComparison.Ordinal);
     }
 
-    private static bool Matches(string pattern, string module) => Regex.IsMatch(module, $"^(?:{pattern})", RegexOptions.CultureInvariant, PatternTime);
+    private static bool Matches(string pattern, string module)
+    {
+        try
+        {
+            return Regex.IsMatch(module, $"^(?:{pattern})", RegexOptions.CultureInvariant, PatternTime);
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw new MoeException($"The pattern {TensorName.Quote(pattern)} of the quantization_config takes more than {PatternTime.TotalSeconds} s to match; simplify it.", e);
+        }
+    }
 }
 
 /// <summary>Modules that are quantized alike.</summary>

@@ -108,9 +108,12 @@ internal sealed class WeightParts
     /// </summary>
     public WeightParts OfExpert(long expert, long experts) => new(
         Name,
-        _parts.ToDictionary(part => part.Key, part => part.Value.Info.Shape is [var first, ..] && first == experts ? part.Value.Slice(expert) : part.Value),
+        _parts.ToDictionary(part => part.Key, part => HasEntries(part.Value.Info, experts) ? part.Value.Slice(expert) : part.Value),
         _faults,
         _warnings);
+
+    // of types smaller than a byte an entry may end inside one
+    private static bool HasEntries(TensorInfo info, long experts) => info.Shape is [var first, ..] && first == experts && info.ByteCount % experts == 0;
 
     /// <summary>For messages: <c>'name' is F32 [2, 3]</c>.</summary>
     public static string Shown(TensorData tensor) =>
