@@ -28,7 +28,7 @@ public sealed class CompletionsTests : IDisposable
     [InlineData("moesharp tr", "trace train")]
     [InlineData("moesharp train --ba", "--backend --balance --balance-scope --balance-scores --batch-size")]
     [InlineData("moesharp train --balance ", "bias loss none")]
-    [InlineData("moesharp kernels --dump ", "matmul.bf16.avx512.asm")]
+    [InlineData("moesharp kernels --dump ", "matmul.bf16.avx512.asm outer.bf16.avx512.asm")]
     [InlineData("moesharp completions z", "zsh")]
     public void Completions_InBash_OffersWhatMayComeNext(string line, string candidates)
     {

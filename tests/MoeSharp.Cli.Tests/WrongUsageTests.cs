@@ -25,8 +25,8 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("train notes", "'notes' is one word too many. Usage: moesharp train [options]")]
     [InlineData("train --preset tinny", "Unknown preset 'tinny'. Did you mean 'tiny'?")]
     [InlineData("train --preset gigantic", "Unknown preset 'gigantic'. Presets: tiny, default, olmoe-1b-7b, qwen3-30b-a3b.")]
-    [InlineData("kernels --dump matmul.bf16.avx512", "Unknown kernel 'matmul.bf16.avx512'. Did you mean 'matmul.bf16.avx512.asm'? Kernels with code to print: matmul.bf16.avx512.asm.")]
-    [InlineData("kernels --dump matmul.f32.avx3", "Unknown kernel 'matmul.f32.avx3'. Did you mean 'matmul.f32.avx2'? Kernels with code to print: matmul.bf16.avx512.asm.")]
+    [InlineData("kernels --dump matmul.bf16.avx512", "Unknown kernel 'matmul.bf16.avx512'. Did you mean 'matmul.bf16.avx512.asm'? Kernels with code to print: matmul.bf16.avx512.asm, outer.bf16.avx512.asm.")]
+    [InlineData("kernels --dump matmul.f32.avx3", "Unknown kernel 'matmul.f32.avx3'. Did you mean 'matmul.f32.avx2'? Kernels with code to print: matmul.bf16.avx512.asm, outer.bf16.avx512.asm.")]
     [InlineData("kernels matmul.f32.avx2", "'matmul.f32.avx2' is one word too many. Usage: moesharp kernels [options]")]
     [InlineData("completions bsh", "Unknown shell 'bsh'. Did you mean 'bash'? Shells: bash, zsh, fish, pwsh, nushell.")]
     public void Run_UnknownWord_NamesItAndWhatMayBeMeant(string line, string message) => AssertRefused(message, Words(line));
@@ -132,7 +132,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("kernels --rows 3", "--rows goes with --dump NAME, which is missing.")]
     [InlineData("kernels --prefetch own", "--prefetch goes with --dump NAME, which is missing.")]
     [InlineData("kernels --dump matmul.bf16.avx512.asm --json", "--dump prints machine code; leave out --json.")]
-    [InlineData("kernels --dump matmul.f32.avx2", "matmul.f32.avx2 is C#, which the runtime compiles: run a program that uses it with DOTNET_JitDisasm='Tile Multiply' to see its code. Kernels with code to print: matmul.bf16.avx512.asm.")]
+    [InlineData("kernels --dump matmul.f32.avx2", "matmul.f32.avx2 is C#, which the runtime compiles: run a program that uses it with DOTNET_JitDisasm='Tile Multiply' to see its code. Kernels with code to print: matmul.bf16.avx512.asm, outer.bf16.avx512.asm.")]
     public void Kernels_DumpCalledWrongly_SaysHow(string line, string message) => AssertRefused(message, Words(line));
 
     [Fact]
