@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using MoeSharp.Checkpoints;
 
@@ -26,8 +27,9 @@ internal sealed class TensorCase
         (_file, _format, _limit) = (file, format, limit);
     }
 
-    /// <summary>Of tensor cases the format is a word, of others a number.</summary>
-    public static bool IsOne(JsonElement about) => about.TryGetProperty("format", out var format) && format.ValueKind == JsonValueKind.String;
+    /// <summary>Of tensor cases the format is a word, of others a number, which a number in quotes was meant to be.</summary>
+    public static bool IsOne(JsonElement about) =>
+        about.TryGetProperty("format", out var format) && format.ValueKind == JsonValueKind.String && !int.TryParse(format.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out _);
 
     public static VerifyReport Verify(SafetensorsFile file, JsonElement about, CancellationToken cancellationToken)
     {
