@@ -5,8 +5,27 @@ internal static unsafe class TileCheck
 {
     private const int Depth = 11; // two rounds of the unrolled loop, and a rest
 
+    private delegate void Comparison(byte* a, byte* b, float* actual, float* expected);
+
     /// <summary>Whether a tile of random values has the twin's bits.</summary>
-    public static bool Agrees(nint tile, int rows, TileKernel twin)
+    public static bool Agrees(nint tile, int rows, TileKernel twin) => Agrees(rows, (a, b, actual, expected) =>
+    {
+        var arguments = new TileArguments { A = a, AStride = Depth * sizeof(uint), B = b, C = actual, Depth = Depth };
+        ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
+        arguments.C = expected;
+        MultiplyInBlocks(twin, &arguments, rows);
+    });
+
+    /// <summary>The same of an outer product.</summary>
+    public static bool Agrees(nint tile, int rows, OuterKernel twin) => Agrees(rows, (a, b, actual, expected) =>
+    {
+        var arguments = new OuterArguments { A = a, AStride = rows * sizeof(uint), B = b, BStride = TileKernel.Columns * sizeof(uint), C = actual, Depth = Depth };
+        ((delegate* unmanaged[SuppressGCTransition]<OuterArguments*, void>)tile)(&arguments);
+        arguments.C = expected;
+        MultiplyInBlocks(twin, &arguments, rows);
+    });
+
+    private static bool Agrees(int rows, Comparison multiply)
     {
         var random = new Random(1);
         uint[] a = Draw(rows * Depth, random), b = Draw(Depth * TileKernel.Columns, random);
@@ -14,36 +33,7 @@ internal static unsafe class TileCheck
         fixed (uint* pointerA = a, pointerB = b)
         fixed (float* pointerActual = actual, pointerExpected = expected)
         {
-            var arguments = new TileArguments { A = (byte*)pointerA, AStride = Depth * sizeof(uint), B = (byte*)pointerB, C = pointerActual, Depth = Depth };
-            ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
-            arguments.C = pointerExpected;
-            MultiplyInBlocks(twin, &arguments, rows);
-        }
-
-        return actual.AsSpan().SequenceEqual(expected);
-    }
-
-    /// <summary>The same of an outer product.</summary>
-    public static bool Agrees(nint tile, int rows, OuterKernel twin)
-    {
-        var random = new Random(2);
-        uint[] a = Draw(rows * Depth, random), b = Draw(Depth * TileKernel.Columns, random);
-        float[] actual = new float[rows * TileKernel.Columns], expected = new float[rows * TileKernel.Columns];
-        fixed (uint* pointerA = a, pointerB = b)
-        fixed (float* pointerActual = actual, pointerExpected = expected)
-        {
-            var arguments = new OuterArguments
-            {
-                A = (byte*)pointerA,
-                AStride = rows * sizeof(uint),
-                B = (byte*)pointerB,
-                BStride = TileKernel.Columns * sizeof(uint),
-                C = pointerActual,
-                Depth = Depth,
-            };
-            ((delegate* unmanaged[SuppressGCTransition]<OuterArguments*, void>)tile)(&arguments);
-            arguments.C = pointerExpected;
-            MultiplyInBlocks(twin, &arguments, rows);
+            multiply((byte*)pointerA, (byte*)pointerB, pointerActual, pointerExpected);
         }
 
         return actual.AsSpan().SequenceEqual(expected);

@@ -134,7 +134,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     private void AddProducts(int expert)
     {
         if (NeedsInputs && _rows.Of(expert).Count > 0) _tasks.Add(Input, expert, _shape.DownPanels, PanelsPerTask, InputCounter(expert));
-        if (_to.Gate is not null || _to.GateBias is not null) _tasks.Add(UpWeights, expert, _shape.DownPanels, PanelsPerTask, InputCounter(expert));
+        if (_to.Gate is not null) _tasks.Add(UpWeights, expert, _shape.DownPanels, PanelsPerTask, InputCounter(expert));
         if (_to.Down is not null || _to.DownBias is not null) _tasks.Add(DownWeights, expert, HiddenPanels, PanelsPerTask, InputCounter(expert));
     }
 
@@ -231,23 +231,20 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         var (first, count) = _rows.Of(task.Expert);
         if (count > 0 && !_tasks.WaitFor(HiddenCounter(task.Expert))) return;
         nint matrix = (nint)task.Expert * _shape.Intermediate * _shape.Hidden;
-        if (_to.Gate is not null)
+        OuterArguments arguments = default;
+        (arguments.AStride, arguments.BStride, arguments.Depth) = (_outerGradients.Stride, _outerInputs.Stride, PanelPacker.Lanes(count, _shape.Type));
+        arguments.C = _scratch.Tile(worker);
+        for (int turns = 0; turns < _shape.UpPanels; turns += TurnsTogether)
         {
-            OuterArguments arguments = default;
-            (arguments.AStride, arguments.BStride, arguments.Depth) = (_outerGradients.Stride, _outerInputs.Stride, PanelPacker.Lanes(count, _shape.Type));
-            arguments.C = _scratch.Tile(worker);
-            for (int turns = 0; turns < _shape.UpPanels; turns += TurnsTogether)
+            for (int number = task.First; number < task.End; number++)
             {
-                for (int number = task.First; number < task.End; number++)
+                int column = number * Columns, columns = Math.Min(Columns, _shape.Hidden - column);
+                arguments.B = _outerInputs.Of(task.Expert, first) + column * sizeof(float);
+                for (int turn = turns; turn < Math.Min(turns + TurnsTogether, _shape.UpPanels); turn++)
                 {
-                    int column = number * Columns, columns = Math.Min(Columns, _shape.Hidden - column);
-                    arguments.B = _outerInputs.Of(task.Expert, first) + column * sizeof(float);
-                    for (int turn = turns; turn < Math.Min(turns + TurnsTogether, _shape.UpPanels); turn++)
-                    {
-                        nint row = matrix + (nint)turn * 16 * _shape.Hidden + column;
-                        arguments.A = _outerGradients.Of(task.Expert, first) + turn * Columns * sizeof(float);
-                        OuterProduct.Run(outer, arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
-                    }
+                    nint row = matrix + (nint)turn * 16 * _shape.Hidden + column;
+                    arguments.A = _outerGradients.Of(task.Expert, first) + turn * Columns * sizeof(float);
+                    OuterProduct.Run(outer, arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
                 }
             }
         }
@@ -289,7 +286,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         new Span<float>(to, _shape.Hidden).Clear();
         for (int row = first; row < first + count; row++)
         {
-            RowSum.Add(_weightsInput ? 1 : _rows.Plan.Weights[_rows.Plan.Order[row]], _dy + (long)_rows.Tokens[row] * _shape.Hidden, to, _shape.Hidden);
+            RowSum.Add(_weightsInput ? 1 : _weights[row], _dy + (long)_rows.Tokens[row] * _shape.Hidden, to, _shape.Hidden);
         }
     }
 

@@ -202,7 +202,8 @@ public sealed unsafe class ExpertLayer : IDisposable
             throw new ArgumentException($"The options have a shared expert of {options.HiddenSize} by {options.Shared.IntermediateSize}; the kernels take up to {LargestSize} of each.", nameof(options));
     }
 
-    private static TileType TypeOf(ExpertPrecision precision) => precision switch
+    /// <summary>What products of a precision read.</summary>
+    internal static TileType TypeOf(ExpertPrecision precision) => precision switch
     {
         ExpertPrecision.Float32 => TileType.Float32,
         ExpertPrecision.BFloat16 => TileType.BFloat16,

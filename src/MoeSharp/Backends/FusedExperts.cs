@@ -62,14 +62,12 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
         return FusedFunction.apply([.. arguments.Select(Dense), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
     }
 
-    private TileType TypeFor(FusedInputs inputs) => inputs.Tokens.dtype == ScalarType.BFloat16 ? PrecisionForBFloat16() : TileType.Float32;
-
-    private TileType PrecisionForBFloat16() => forBFloat16 switch
+    private TileType TypeFor(FusedInputs inputs)
     {
-        null => KernelCatalog.TypeForBFloat16,
-        ExpertPrecision.BFloat16 => TileType.BFloat16,
-        _ => TileType.Float32,
-    };
+        if (inputs.Tokens.dtype != ScalarType.BFloat16) return TileType.Float32;
+
+        return forBFloat16 is { } precision ? ExpertLayer.TypeOf(precision) : KernelCatalog.TypeForBFloat16;
+    }
 
     private Tensor Infer(Tensor?[] arguments, RoutingTensors plan, SharedExpert? shared)
     {
