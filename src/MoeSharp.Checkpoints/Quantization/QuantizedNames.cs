@@ -22,12 +22,15 @@ internal static class QuantizedNames
     ];
 
     /// <summary>The quantized weights of a source, in the order of their first tensors.</summary>
-    public static IEnumerable<WeightParts> Find(ITensorSource source)
+    /// <param name="source">The source.</param>
+    /// <param name="prefix">What the names of tensors start with that are looked at.</param>
+    /// <param name="checksValues">Whether their values are checked.</param>
+    public static IEnumerable<WeightParts> Find(ITensorSource source, string prefix = "", bool checksValues = true)
     {
         var modules = new OrderedDictionary<string, Dictionary<string, TensorData>>();
         foreach (string name in source.Tensors.Keys)
         {
-            if (SuffixOf(name) is not { } suffix) continue;
+            if (!name.StartsWith(prefix, StringComparison.Ordinal) || SuffixOf(name) is not { } suffix) continue;
 
             string module = name[..^suffix.Length];
             if (!modules.TryGetValue(module, out var parts)) modules.Add(module, parts = []);
@@ -39,7 +42,7 @@ internal static class QuantizedNames
             if (!IsQuantized(parts)) continue;
             if (parts.ContainsKey(StackedScaleInverse) && source.Tensors.ContainsKey(module)) parts.Add(Stacked, source.Data(module));
 
-            yield return new WeightParts(module, parts);
+            yield return new WeightParts(module, parts) { ChecksValues = checksValues };
         }
     }
 

@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// <param name="Matrices">The matrices: one, or one for each expert.</param>
 /// <param name="Warnings">What is odd but can be decoded, a sentence each; empty as a rule.</param>
 [DebuggerDisplay("{Name}: {Format}")]
-public sealed record QuantizedWeight(string Name, IReadOnlyList<long> Shape, IReadOnlyList<QuantizedMatrix> Matrices, IReadOnlyList<string> Warnings)
+public sealed record QuantizedWeight(string Name, IReadOnlyList<long> Shape, IReadOnlyList<WeightMatrix> Matrices, IReadOnlyList<string> Warnings)
 {
     /// <summary>The format in words.</summary>
     public string Format => Matrices.Count > 0 ? Matrices[0].Format : "none";

@@ -41,7 +41,8 @@ public static class QuantizedWeights
         return Read(parts, blocks, matrixRank: 2, each => GgufTypes.Read(each, each.Find(Stacked)!, type)) ?? throw CheckpointException.Listing(file, parts.Faults);
     }
 
-    private static QuantizedWeight? Read(WeightParts parts, QuantizationScheme? scheme)
+    /// <summary>The weight of some parts; null when they are at fault.</summary>
+    internal static QuantizedWeight? Read(WeightParts parts, QuantizationScheme? scheme)
     {
         bool isBlocked = parts.Has(Blocks) || parts.Has(BlockScales);
         var codes = parts.FindAny(Weight, Stacked, Packed, GptqCodes, Blocks);
@@ -58,13 +59,13 @@ public static class QuantizedWeights
     }
 
     /// <summary>One matrix, or one for each expert where the codes have a dimension more.</summary>
-    private static QuantizedWeight? Read(WeightParts parts, TensorData codes, int matrixRank, Func<WeightParts, QuantizedMatrix?> read)
+    private static QuantizedWeight? Read(WeightParts parts, TensorData codes, int matrixRank, Func<WeightParts, WeightMatrix?> read)
     {
         bool isStacked = codes.Info.Shape.Count == matrixRank + 1;
         long experts = isStacked ? codes.Info.Shape[0] : 1;
         if (parts.Fault(experts < 1, $"Tensor {WeightParts.Shown(codes)}; it has no experts.")) return null;
 
-        var matrices = new List<QuantizedMatrix>();
+        var matrices = new List<WeightMatrix>();
         for (long expert = 0; expert < experts; expert++)
         {
             var matrix = read(isStacked ? parts.OfExpert(expert, experts) : parts);
@@ -77,7 +78,7 @@ public static class QuantizedWeights
     }
 
     /// <summary>The format follows from which tensors there are and of what types; a config that says another is contradicted.</summary>
-    private static QuantizedMatrix? ReadMatrix(WeightParts parts, QuantizationScheme? scheme)
+    private static WeightMatrix? ReadMatrix(WeightParts parts, QuantizationScheme? scheme)
     {
         if (parts.Has(GptqCodes)) return Agrees<QuantizationScheme.Gptq, QuantizationScheme.Awq>(parts, scheme, "GPTQ or AWQ") ? GptqReader.Read(parts, scheme) : null;
         if (parts.Has(Blocks)) return Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadBlocks(parts) : null;
@@ -90,7 +91,7 @@ public static class QuantizedWeights
         return ReadScaled(parts, codes, scheme);
     }
 
-    private static QuantizedMatrix? ReadPacked(WeightParts parts, TensorData packed, QuantizationScheme? scheme)
+    private static WeightMatrix? ReadPacked(WeightParts parts, TensorData packed, QuantizationScheme? scheme)
     {
         if (packed.Info.Type == TensorType.I32)
         {
@@ -104,7 +105,7 @@ public static class QuantizedWeights
         return Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadMx(parts, packed, scales) : null;
     }
 
-    private static QuantizedMatrix? ReadScaled(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
+    private static WeightMatrix? ReadScaled(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
     {
         var type = codes.Info.Type;
         if (parts.Has(SecondScale)) return Agrees<QuantizationScheme.Nvfp4>(parts, scheme, "NVFP4") ? Fp4Reader.ReadNv(parts, codes) : null;

@@ -27,6 +27,12 @@ internal sealed class WeightParts
 
     public IReadOnlyList<string> Warnings => _warnings;
 
+    /// <summary>Whether values that could contradict, such as scales, are read for it. Shapes and group indices, which matrices need, are read anyhow.</summary>
+    public bool ChecksValues { get; init; } = true;
+
+    /// <summary>The names of all of its tensors.</summary>
+    public IReadOnlyList<string> TensorNames => [.. _parts.Values.Select(part => part.Info.Name)];
+
     public bool Has(string part) => _parts.ContainsKey(part);
 
     /// <summary>A part, or null.</summary>
@@ -91,6 +97,8 @@ internal sealed class WeightParts
     /// <summary>Warns of scales that are no positive numbers, and refuses exponents that stand for NaN.</summary>
     public void CheckScales(TensorData scales)
     {
+        if (!ChecksValues) return;
+
         string name = TensorName.Quote(scales.Info.Name);
         if (ScaleValues.Exponents.Contains(scales.Info.Type))
         {
@@ -110,7 +118,10 @@ internal sealed class WeightParts
         Name,
         _parts.ToDictionary(part => part.Key, part => HasEntries(part.Value.Info, experts) ? part.Value.Slice(expert) : part.Value),
         _faults,
-        _warnings);
+        _warnings)
+    {
+        ChecksValues = ChecksValues,
+    };
 
     // of types smaller than a byte an entry may end inside one
     private static bool HasEntries(TensorInfo info, long experts) => info.Shape is [var first, ..] && first == experts && info.ByteCount % experts == 0;

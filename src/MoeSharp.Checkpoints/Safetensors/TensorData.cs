@@ -60,7 +60,12 @@ public sealed class TensorData
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Info.Shape[0]);
 
         long[] shape = [.. Info.Shape.Skip(1)];
-        if (!Info.Type.TryGetByteCount(shape, out long bytes, out string? fault)) throw new InvalidOperationException($"An entry of {Info}: {fault}.");
-        return new TensorData(Info with { Shape = shape, Offset = Info.Offset + index * bytes, ByteCount = bytes }, _source);
+        return Part(index * CountBytes(shape), shape);
     }
+
+    /// <summary>A part of the tensor, as a tensor of another shape; the caller has checked that it lies in it.</summary>
+    internal TensorData Part(long offset, IReadOnlyList<long> shape) => new(Info with { Shape = shape, Offset = Info.Offset + offset, ByteCount = CountBytes(shape) }, _source);
+
+    private long CountBytes(IReadOnlyList<long> shape) =>
+        Info.Type.TryGetByteCount(shape, out long bytes, out string? fault) ? bytes : throw new InvalidOperationException($"An entry of {Info}: {fault}.");
 }

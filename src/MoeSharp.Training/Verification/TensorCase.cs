@@ -102,7 +102,7 @@ internal sealed class TensorCase
     // what may differ before rounding may differ by one step after it
     private double RoundedLimit(TensorType type) => _limit == 0 ? 0 : Math.ScaleB(1, type == TensorType.BF16 ? -8 : -11);
 
-    private static void Compare(QuantizedMatrix matrix, TensorData theirs, BitComparison bits, bool isTransposed)
+    private static void Compare(WeightMatrix matrix, TensorData theirs, BitComparison bits, bool isTransposed)
     {
         int rows = Math.Clamp(BitComparison.BlockLength / matrix.Columns, 1, matrix.Rows), size = theirs.Info.Type.BitSize() / 8;
         float[] ours = new float[rows * matrix.Columns];

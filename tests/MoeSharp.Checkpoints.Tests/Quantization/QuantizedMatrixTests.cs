@@ -1,12 +1,12 @@
 namespace MoeSharp.Checkpoints.Tests;
 
 /// <summary>Every format with random codes and awkward shapes: decoded at once, it is what the formula says weight by weight.</summary>
-public sealed class QuantizedMatrixTests
+public sealed class WeightMatrixTests
 {
     public static TheoryData<string> Samples => [.. TensorSample.All.Select(sample => sample.Name)];
 
     [Theory, MemberData(nameof(Samples))]
-    public void QuantizedMatrix_AllRows_AreTheFormulaOfEachWeight(string sample)
+    public void WeightMatrix_AllRows_AreTheFormulaOfEachWeight(string sample)
     {
         foreach (var matrix in TensorSample.Of(sample).Read().Matrices)
         {
@@ -21,7 +21,7 @@ public sealed class QuantizedMatrixTests
     }
 
     [Theory, MemberData(nameof(Samples))]
-    public void QuantizedMatrix_AnyRowsAtOnce_HaveTheSameBits(string sample)
+    public void WeightMatrix_AnyRowsAtOnce_HaveTheSameBits(string sample)
     {
         var matrix = TensorSample.Of(sample).Read().Matrices[^1];
         float[] whole = new float[matrix.Rows * matrix.Columns];
@@ -39,7 +39,7 @@ public sealed class QuantizedMatrixTests
     }
 
     [Theory, MemberData(nameof(Samples))]
-    public void QuantizedMatrix_BFloat16_IsTheFloatRoundedToNearestEven(string sample)
+    public void WeightMatrix_BFloat16_IsTheFloatRoundedToNearestEven(string sample)
     {
         var matrix = TensorSample.Of(sample).Read().Matrices[0];
         float[] floats = new float[matrix.Rows * matrix.Columns];
@@ -52,7 +52,7 @@ public sealed class QuantizedMatrixTests
     }
 
     [Fact]
-    public void QuantizedMatrix_RowsThatAreNotThere_AreRefused()
+    public void WeightMatrix_RowsThatAreNotThere_AreRefused()
     {
         var matrix = TensorSample.Of("int8 channels").Read().Matrices[0];
 

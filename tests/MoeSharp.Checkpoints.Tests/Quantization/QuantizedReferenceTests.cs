@@ -52,9 +52,9 @@ public sealed class QuantizedReferenceTests
     }
 
     [Fact]
-    public void QuantizedMatrix_OfAClosedFile_DoesNotDecode()
+    public void WeightMatrix_OfAClosedFile_DoesNotDecode()
     {
-        QuantizedMatrix matrix;
+        WeightMatrix matrix;
         using (var file = SafetensorsFile.Open(Fixtures.Path("tensors", "ct_int8_channel_48x80.safetensors"))) matrix = Read(file).Matrices[0];
 
         Assert.Throws<ObjectDisposedException>(() => matrix.Decode(0, 1, new float[80]));

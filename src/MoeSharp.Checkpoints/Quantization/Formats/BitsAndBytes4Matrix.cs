@@ -5,7 +5,7 @@ namespace MoeSharp.Checkpoints;
 /// <c>W[k] = quant_map[code k] · absmax[k / blocksize]</c>.
 /// </summary>
 internal sealed class BitsAndBytes4Matrix(string name, int rows, int columns, string kind, int blockSize, TensorData codes, float[] table, IBlockScales absmax)
-    : QuantizedMatrix(name, rows, columns)
+    : WeightMatrix(name, rows, columns)
 {
     /// <inheritdoc/>
     public override string Format => $"{kind} in blocks of {blockSize}{(absmax is NestedScales ? ", scales quantized too" : "")} (bitsandbytes)";

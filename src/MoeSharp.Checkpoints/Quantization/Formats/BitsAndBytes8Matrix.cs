@@ -1,7 +1,7 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>bitsandbytes int8: <c>W[i, j] = q · SCB[i] · (1 / 127)</c>, rounded after each multiplication, as its dequantizer does.</summary>
-internal sealed class BitsAndBytes8Matrix(string name, int rows, int columns, TensorData codes, TensorData scales) : QuantizedMatrix(name, rows, columns)
+internal sealed class BitsAndBytes8Matrix(string name, int rows, int columns, TensorData codes, TensorData scales) : WeightMatrix(name, rows, columns)
 {
     private const float Reciprocal = 7.874015718698502e-3f;
 

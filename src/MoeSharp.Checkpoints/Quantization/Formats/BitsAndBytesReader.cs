@@ -8,7 +8,7 @@ internal static class BitsAndBytesReader
 {
     private const int LongestState = 1 << 16;
 
-    public static QuantizedMatrix? Read8(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
+    public static WeightMatrix? Read8(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
     {
         if (!IsOfKind(parts, scheme, BitsAndBytesKind.Int8)) return null;
 
@@ -20,7 +20,7 @@ internal static class BitsAndBytesReader
         return new BitsAndBytes8Matrix(codes.Info.Name, (int)codes.Info.Shape[0], (int)codes.Info.Shape[1], codes, scales);
     }
 
-    public static QuantizedMatrix? Read4(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
+    public static WeightMatrix? Read4(WeightParts parts, TensorData codes, QuantizationScheme? scheme)
     {
         const string Why = "4-bit weights of bitsandbytes need it";
         var (absmax, map) = (parts.Require(AbsMax, Why), parts.Require(QuantMap, Why));

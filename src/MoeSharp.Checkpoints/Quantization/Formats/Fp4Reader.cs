@@ -8,7 +8,7 @@ internal static class Fp4Reader
     private const int MxGroup = 32, NvGroup = 16;
 
     /// <summary>GPT-OSS: codes [out, groups, 16], exponents [out, groups].</summary>
-    public static QuantizedMatrix? ReadBlocks(WeightParts parts)
+    public static WeightMatrix? ReadBlocks(WeightParts parts)
     {
         var codes = parts.Require(Blocks, "MXFP4 keeps its codes there");
         var scales = parts.Require(BlockScales, "MXFP4 keeps its exponents there");
@@ -23,11 +23,11 @@ internal static class Fp4Reader
     }
 
     /// <summary>DeepSeek-V4 and compressed-tensors: codes [out, in / 2], exponents [out, in / 32].</summary>
-    public static QuantizedMatrix? ReadMx(WeightParts parts, TensorData codes, TensorData scales) =>
+    public static WeightMatrix? ReadMx(WeightParts parts, TensorData codes, TensorData scales) =>
         Columns(parts, codes) is { } columns && parts.IsOf(scales, ScaleValues.Exponents) ? Mx(parts, codes, scales, (int)codes.Info.Shape[0], columns) : null;
 
     /// <summary>compressed-tensors: <c>code · (scale / weight_global_scale)</c>; ModelOpt: <c>code · (scale · weight_scale_2)</c>.</summary>
-    public static QuantizedMatrix? ReadNv(WeightParts parts, TensorData codes)
+    public static WeightMatrix? ReadNv(WeightParts parts, TensorData codes)
     {
         bool divides = !parts.Has(SecondScale);
         var scales = parts.Require(WeightScale, "NVFP4 keeps the scales of groups there");

@@ -7,7 +7,7 @@ internal static class Fp8Reader
 {
     private const int UsualBlock = 128, MxGroup = 32;
 
-    public static QuantizedMatrix? Read(WeightParts parts, TensorData codes, TensorData scales, QuantizationScheme? scheme)
+    public static WeightMatrix? Read(WeightParts parts, TensorData codes, TensorData scales, QuantizationScheme? scheme)
     {
         if (!parts.IsMatrix(codes)) return null;
 

@@ -8,7 +8,7 @@ internal static class GptqReader
 {
     private const int WordBits = 32, AwqPerWord = 8;
 
-    public static QuantizedMatrix? Read(WeightParts parts, QuantizationScheme? scheme)
+    public static WeightMatrix? Read(WeightParts parts, QuantizationScheme? scheme)
     {
         const string Why = "GPTQ and AWQ need it";
         var (codes, zeros, scales) = (parts.Require(GptqCodes, Why), parts.Require(GptqZeros, Why), parts.Require(GptqScales, Why));
@@ -43,7 +43,7 @@ internal static class GptqReader
 
         bool isVersion1 = scheme?.IsVersion1 ?? true;
         parts.CheckScales(all.Scales);
-        parts.Warn(isVersion1 && HasBorrow(all.Zeros, bits),
+        parts.Warn(isVersion1 && parts.ChecksValues && HasBorrow(all.Zeros, bits),
             $"Tensor {TensorName.Quote(all.Zeros.Info.Name)} stores zero points of -1: true zero points of 0, which are read as GPTQModel writes them; AutoGPTQ reads others there.");
         return new GptqMatrix(all.Codes.Info.Name, rows, (int)inputs, bits, isVersion1, groups, all);
     }

@@ -6,7 +6,7 @@ namespace MoeSharp.Checkpoints;
 /// Whole numbers with a scale and a zero point for each group of columns: <c>W[i, j] = (q[i, j] - z[i, g]) · s[i, g]</c> with
 /// <c>g = j / group size</c>, or <c>g = g_idx[j]</c>. What a format adds is where it keeps the three.
 /// </summary>
-internal abstract class IntegerMatrix(string name, int rows, int columns, IntegerGroups groups) : QuantizedMatrix(name, rows, columns)
+internal abstract class IntegerMatrix(string name, int rows, int columns, IntegerGroups groups) : WeightMatrix(name, rows, columns)
 {
     private const int RowsAtOnce = 64;      // where outputs lie side by side, as many take whole lines of the cache
 

@@ -8,7 +8,7 @@ internal static class IntegerReader
 {
     private const int WordBits = 32, UsualBits = 4;
 
-    public static QuantizedMatrix? ReadPacked(WeightParts parts, TensorData codes, QuantizationScheme.PackedInteger? scheme)
+    public static WeightMatrix? ReadPacked(WeightParts parts, TensorData codes, QuantizationScheme.PackedInteger? scheme)
     {
         var scales = parts.Require(WeightScale, "pack-quantized weights need scales");
         var shape = parts.Require(PackedShape, "pack-quantized weights state their shape there");
@@ -25,7 +25,7 @@ internal static class IntegerReader
         return new PackedIntegerMatrix(codes.Info.Name, rows, columns, bits, groups, codes, scales, zeros);
     }
 
-    public static QuantizedMatrix? ReadBytes(WeightParts parts, TensorData codes, QuantizationScheme.Integer8? scheme)
+    public static WeightMatrix? ReadBytes(WeightParts parts, TensorData codes, QuantizationScheme.Integer8? scheme)
     {
         var scales = parts.Require(WeightScale, "int-quantized weights need scales");
         if (scales is null || !parts.IsMatrix(codes) | !parts.IsOf(scales, ScaleValues.Floats)) return null;

@@ -6,7 +6,7 @@ namespace MoeSharp.Checkpoints;
 /// Codes, row by row, with a grid of scales: <c>W[i, j] = value(code[i, j]) · scale[i / b, j / c]</c>. Most formats are this with a code
 /// and a grid of their own; <see cref="QuantizedWeights"/> says which.
 /// </summary>
-internal sealed class ScaledMatrix<TCode>(string name, string format, int rows, int columns, TensorData codes, ScaleGrid grid) : QuantizedMatrix(name, rows, columns)
+internal sealed class ScaledMatrix<TCode>(string name, string format, int rows, int columns, TensorData codes, ScaleGrid grid) : WeightMatrix(name, rows, columns)
     where TCode : struct, IWeightCode
 {
     /// <inheritdoc/>

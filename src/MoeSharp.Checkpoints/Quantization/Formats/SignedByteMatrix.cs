@@ -4,7 +4,7 @@ namespace MoeSharp.Checkpoints;
 /// compressed-tensors <c>int-quantized</c> with zero points: signed bytes for numbers and for zero points. Without zero points it is a
 /// <see cref="ScaledMatrix{TCode}"/>.
 /// </summary>
-internal sealed class SignedByteMatrix(string name, int rows, int columns, ScaleGrid grid, TensorData codes, TensorData zeros) : QuantizedMatrix(name, rows, columns)
+internal sealed class SignedByteMatrix(string name, int rows, int columns, ScaleGrid grid, TensorData codes, TensorData zeros) : WeightMatrix(name, rows, columns)
 {
     /// <inheritdoc/>
     public override string Format => "int8, asymmetric (int-quantized)";

@@ -1,7 +1,7 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>Rows of blocks, one after the other.</summary>
-internal sealed class GgufMatrix<TBlock>(string name, int rows, int columns, TensorData blocks) : QuantizedMatrix(name, rows, columns)
+internal sealed class GgufMatrix<TBlock>(string name, int rows, int columns, TensorData blocks) : WeightMatrix(name, rows, columns)
     where TBlock : struct, IGgufBlock
 {
     /// <inheritdoc/>

@@ -3,7 +3,7 @@ namespace MoeSharp.Checkpoints;
 /// <summary>Matrices of blocks by the type of the blocks.</summary>
 internal static class GgufTypes
 {
-    private delegate QuantizedMatrix? Reader(WeightParts parts, TensorData blocks);
+    private delegate WeightMatrix? Reader(WeightParts parts, TensorData blocks);
 
     private static readonly Dictionary<GgufType, (Reader Read, int Length, int ByteCount)> Types = new()
     {
@@ -23,7 +23,7 @@ internal static class GgufTypes
     };
 
     /// <summary>A matrix [rows, bytes of a row].</summary>
-    public static QuantizedMatrix? Read(WeightParts parts, TensorData blocks, GgufType type) => Types[type].Read(parts, blocks);
+    public static WeightMatrix? Read(WeightParts parts, TensorData blocks, GgufType type) => Types[type].Read(parts, blocks);
 
     /// <summary>Numbers and bytes of a block.</summary>
     public static (int Length, int ByteCount) SizeOf(GgufType type) => (Types[type].Length, Types[type].ByteCount);

@@ -44,7 +44,7 @@ internal sealed class DecoderBenchmark(int rows, int columns, int rounds)
         for (int first = 0; first < rows; first += BlockRows) decode(first);
     }
 
-    private static void ByFormula(QuantizedMatrix matrix, int first, float[] block)
+    private static void ByFormula(WeightMatrix matrix, int first, float[] block)
     {
         for (int i = 0; i < block.Length; i++) block[i] = matrix.Value(first + i / matrix.Columns, i % matrix.Columns);
     }

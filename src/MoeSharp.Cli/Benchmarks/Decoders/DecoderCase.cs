@@ -101,7 +101,7 @@ internal sealed record DecoderCase(string Name, Func<int, int, Random, DecoderWe
 /// <summary>A weight to decode.</summary>
 /// <param name="Matrix">The weight.</param>
 /// <param name="Bytes">All its bytes, part by part.</param>
-internal sealed record DecoderWeight(QuantizedMatrix Matrix, IReadOnlyList<byte[]> Bytes)
+internal sealed record DecoderWeight(WeightMatrix Matrix, IReadOnlyList<byte[]> Bytes)
 {
     /// <summary>Rows from a first one on, decoded by an obvious loop over plain arrays; null where only the formula of each weight is there.</summary>
     public Action<int, float[]>? ObviousLoop { get; init; }

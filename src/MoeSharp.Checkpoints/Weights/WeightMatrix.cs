@@ -4,16 +4,16 @@ using System.Diagnostics;
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// A matrix of weights in a quantized format, as it lies in a file: decoded by rows on demand, so that memory stays bounded. Rows are
-/// outputs and columns inputs, as in <c>nn.Linear</c>, however the format stores them. Immutable; decoding is safe from several threads,
+/// A matrix of weights as it lies in a file, plain or in a quantized format: decoded by rows on demand, so that memory stays bounded. Rows
+/// are outputs and columns inputs, as in <c>nn.Linear</c>, however the file stores them. Immutable; decoding is safe from several threads,
 /// and gives the same bits for any rows decoded at once. The bytes belong to their file: once that is closed, decoding fails.
 /// </summary>
 [DebuggerDisplay("{Name}: {Format} [{Rows}, {Columns}]")]
-public abstract class QuantizedMatrix
+public abstract class WeightMatrix
 {
     private const int BlockLength = 1 << 14;        // values decoded at once on the way to another type: in the nearest caches
 
-    private protected QuantizedMatrix(string name, int rows, int columns)
+    private protected WeightMatrix(string name, int rows, int columns)
     {
         (Name, Rows, Columns) = (name, rows, columns);
     }
@@ -27,10 +27,10 @@ public abstract class QuantizedMatrix
     /// <summary>The number of inputs.</summary>
     public int Columns { get; }
 
-    /// <summary>The format in words, such as <c>E4M3 in blocks of 128x128</c>.</summary>
+    /// <summary>The format in words, such as <c>BF16</c> or <c>E4M3 in blocks of 128x128</c>.</summary>
     public abstract string Format { get; }
 
-    /// <summary>The tensors that the format packs the weights in: codes, scales, zero points.</summary>
+    /// <summary>The tensors that hold the weights: one, or codes, scales and zero points. Others may share them.</summary>
     public abstract IReadOnlyList<TensorData> Parts { get; }
 
     /// <summary>Decodes rows to float32, each weight rounded once as its format's formula says (docs/quantized-formats.md).</summary>
@@ -64,6 +64,26 @@ public abstract class QuantizedMatrix
 
         ArrayPool<float>.Shared.Return(block);
     }
+
+    /// <summary>The bits of all weights where they lie in the file as bfloat16, row after row.</summary>
+    internal virtual bool TryGetBits(out ReadOnlySpan<ushort> bits)
+    {
+        bits = [];
+        return false;
+    }
+
+    /// <summary>All weights where they lie in the file as float32, row after row.</summary>
+    internal virtual bool TryGetValues(out ReadOnlySpan<float> values)
+    {
+        values = [];
+        return false;
+    }
+
+    /// <summary>A matrix of every <paramref name="step"/>th row from <paramref name="first"/> on.</summary>
+    internal virtual WeightMatrix RowsFrom(int first, int step, int count) => new StridedRows(this, first, step, count);
+
+    /// <summary>The matrix with rows and columns exchanged.</summary>
+    internal WeightMatrix Transposed() => new TransposedMatrix(this, 0, 1, Columns);
 
     /// <summary>One weight by the formula of its format, the slow and obvious way: what the decoders are held against, bit by bit.</summary>
     internal abstract float Value(int row, int column);

@@ -1,0 +1,37 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>DBRX: softmax, divided by a norm of the selected weights; the rows of all experts follow each other in one matrix.</summary>
+    internal static readonly ModelFamily Dbrx = new()
+    {
+        ModelTypes = ["dbrx"],
+        Describe = outer =>
+        {
+            var config = outer.WithMoeIn("ffn_config");
+            var activation = config.Moe.Object("ffn_act_fn") is { } function ? FamilyConfig.Activation(function, "name") : ExpertActivation.Silu;
+            var layer = config.Layer(config.Width("ffn_hidden_size"), "");
+            double? power = config.Moe.Find("moe_normalize_expert_weights") is null ? null : config.Moe.Number("moe_normalize_expert_weights", 1, 0, isExclusive: true);
+            var router = layer.Router with { Renormalize = power is null ? Renormalization.Never : Renormalization.PNorm, RenormalizePower = power ?? 1 };
+            var model = config.Model(config.Every(layer with { Router = router, Experts = layer.Experts with { Activation = activation } }), NormKind.LayerNormWithoutBias);
+            int keyValueHeads = outer.Json.Object("attn_config")?.OptionalInteger("kv_n_heads", 1, 1 << 16) ?? model.Attention.HeadCount;
+            return model with { Norm = model.Norm with { Epsilon = 1e-5 }, Attention = model.Attention with { KeyValueHeadCount = keyValueHeads } };
+        },
+        Layouts =
+        [
+            new()
+            {
+                Prefixes = ["transformer.blocks.{l}."],
+                Router = "ffn.router.layer",
+                Experts =
+                [
+                    [
+                        new("ffn.experts.mlp.w1", WeightRole.Gate) { Axis = ExpertAxis.Folded, IsBare = true },
+                        new("ffn.experts.mlp.v1", WeightRole.Up) { Axis = ExpertAxis.Folded, IsBare = true },
+                        new("ffn.experts.mlp.w2", WeightRole.Down) { Axis = ExpertAxis.Folded, IsBare = true, IsTransposed = true },
+                    ],
+                ],
+            },
+        ],
+    };
+}

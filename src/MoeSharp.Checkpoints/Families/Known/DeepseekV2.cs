@@ -1,0 +1,37 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>DeepSeek-V2 (arXiv:2405.04434): softmax, groups ranked by their best expert, weights scaled and not renormalised.</summary>
+    internal static readonly ModelFamily DeepseekV2 = new()
+    {
+        ModelTypes = ["deepseek_v2"],
+        Describe = config =>
+        {
+            config.Require("scoring_func", "softmax");
+            config.Require("topk_method", "greedy", "group_limited_greedy");
+            config.Require("norm_topk_prob", false);        // where it is true, the published code and transformers differ
+            bool isLimited = config.Moe.Find("topk_method") is { } method && method.ValueEquals("group_limited_greedy");
+            return DescribeDeepseek(config, router => router with { GroupLimit = isLimited ? config.Groups(GroupRanking.Max) : null });
+        },
+        Layouts = [DeepseekLayout],
+    };
+
+    /// <summary>What DeepSeek-V2 and its successors share: dense layers first, and shared experts of the routed ones' width.</summary>
+    private static ModelDescription DescribeDeepseek(FamilyConfig config, Func<RouterOptions, RouterOptions> route, int firstSparse = 0)
+    {
+        config.Require("mlp_bias", false);
+        int width = config.Width("moe_intermediate_size");
+        var layer = config.Layer(width);
+        var moe = layer with { Router = route(layer.Router with { Scale = config.Scale() }), Shared = config.Shared("n_shared_experts", width) };
+        return config.Model(config.AfterFirst(moe, absent: firstSparse));
+    }
+
+    private static LayerLayout DeepseekLayout => new()
+    {
+        Router = "mlp.gate",
+        CorrectionBias = "mlp.gate.e_score_correction_bias",
+        Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")],
+        Shared = [Stored.Single("mlp.shared_experts")],
+    };
+}

@@ -1,0 +1,32 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>DeepSeek-V3, R1, V3.1 and V3.2 (arXiv:2412.19437), and Kimi-K2 of the same architecture: sigmoid, a bias that only selects, groups ranked by their best two.</summary>
+    internal static readonly ModelFamily DeepseekV3 = new()
+    {
+        ModelTypes = ["deepseek_v3", "deepseek_v32"],
+        Describe = DescribeDeepseekV3,
+        Layouts = [DeepseekLayout],
+    };
+
+    private static ModelDescription DescribeDeepseekV3(FamilyConfig config) => DescribeSigmoid(config, firstSparse: 3);
+
+    /// <summary>The router of DeepSeek-V3, which many families took over; what their configs leave out differs.</summary>
+    private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true) =>
+        DescribeDeepseek(config, router => SigmoidWithBias(config, router, renormalizes), firstSparse);
+
+    private static RouterOptions SigmoidWithBias(FamilyConfig config, RouterOptions router, bool renormalizes)
+    {
+        config.Require("scoring_func", "sigmoid");
+        config.Require("topk_method", "noaux_tc");
+        return router with
+        {
+            Score = ScoreFunction.Sigmoid,
+            HasCorrectionBias = true,
+            GroupLimit = config.Groups(GroupRanking.TopTwoSum),
+            Renormalize = config.Renormalize(absent: renormalizes),
+            RenormalizeEpsilon = 1e-20,
+        };
+    }
+}

@@ -1,0 +1,34 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>ERNIE 4.5: softmax, a bias that only selects, renormalised; shared experts.</summary>
+    internal static readonly ModelFamily Ernie45Moe = new()
+    {
+        ModelTypes = ["ernie4_5_moe"],
+        Describe = config =>
+        {
+            var json = config.Json;
+            config.Require("use_bias", false);
+            config.Require("moe_gate_act", "softmax");
+            int width = config.Width("moe_intermediate_size");
+            int first = json.Integer("moe_layer_start_index", 1, 0, int.MaxValue), last = json.Integer("moe_layer_end_index", -1, -1, int.MaxValue);
+            int interval = json.Integer("moe_layer_interval", 1, 1, int.MaxValue);
+            if (last < 0) last = config.LayerCount - 1;
+
+            var layer = config.Layer(width);
+            var moe = layer with
+            {
+                // the sum is divided by itself or by this least value; sums are never as small as where adding it differs
+                Router = layer.Router with { HasCorrectionBias = true, Renormalize = Renormalization.Always, RenormalizeEpsilon = json.Number("moe_norm_min", 1e-12, 0, isExclusive: false) },
+                Shared = config.Shared("moe_num_shared_experts", width),
+            };
+            return config.Model(config.Where(index => (index + 1) % interval == 0 && index >= first && index <= last, moe, SparseLayers.DenseWidth(config)));
+        },
+        Layouts =
+        [
+            DeepseekLayout with { CorrectionBias = "mlp.moe_statics.e_score_correction_bias" },
+            DeepseekLayout with { CorrectionBias = "mlp.gate.moe_statics.e_score_correction_bias" },
+        ],
+    };
+}

@@ -1,0 +1,12 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>GLM-4.7-Flash: the layers of DeepSeek-V3.</summary>
+    internal static readonly ModelFamily Glm4MoeLite = new()
+    {
+        ModelTypes = ["glm4_moe_lite"],
+        Describe = config => DescribeSigmoid(config, firstSparse: 1),
+        Layouts = [DeepseekLayout],
+    };
+}

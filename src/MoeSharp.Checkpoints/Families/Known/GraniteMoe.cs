@@ -1,0 +1,37 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>Granite-MoE, with a shared expert and with Mamba layers between: a softmax over the selected logits.</summary>
+    internal static readonly ModelFamily GraniteMoe = new()
+    {
+        ModelTypes = ["granitemoe", "granitemoeshared", "granitemoehybrid"],
+        Describe = config =>
+        {
+            int sharedWidth = config.OptionalWidth("shared_intermediate_size");
+            if (!config.HasExperts) return config.Model(config.None(sharedWidth));
+
+            var layer = config.Layer(config.Width("intermediate_size"));
+            return config.Model(config.Every(layer with
+            {
+                Router = layer.Router with { Weights = WeightSource.SoftmaxOfSelected },
+                Shared = sharedWidth > 0 ? new() { IntermediateSize = sharedWidth } : null,
+            }));
+        },
+        Layouts =
+        [
+            new()
+            {
+                Router = "block_sparse_moe.router.layer",
+                Experts = [Stored.Fused("block_sparse_moe", "input_linear", "output_linear", isBare: false)],
+                Shared = [Stored.FusedSingle("shared_mlp", "input_linear", "output_linear")],
+            },
+            new()
+            {
+                Router = "block_sparse_moe.router",
+                Experts = [Stored.Fused("block_sparse_moe.experts")],
+                Shared = [Stored.FusedSingle("shared_mlp", "input_linear", "output_linear")],
+            },
+        ],
+    };
+}

@@ -1,0 +1,35 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>Llama 4 Scout and Maverick: the sigmoid of the best logit weights the expert's input; a shared expert.</summary>
+    internal static readonly ModelFamily Llama4 = new()
+    {
+        ModelTypes = ["llama4", "llama4_text"],
+        Describe = config =>
+        {
+            int width = config.Width("intermediate_size");
+            var layer = config.Layer(width);
+            var moe = layer with { Router = layer.Router with { Score = ScoreFunction.Sigmoid, ApplyTo = WeightTarget.Input }, Shared = new() { IntermediateSize = width } };
+            return config.Model(config.Where(SparseByList(config), moe, SparseLayers.DenseWidth(config, "intermediate_size_mlp")), epsilonKey: "rms_norm_eps");
+        },
+        Layouts =
+        [
+            new()
+            {
+                Router = "feed_forward.router",
+                Experts = [Stored.FusedTransposed("feed_forward.experts"), Stored.PerExpert("feed_forward.experts")],
+                Shared = [Stored.Single("feed_forward.shared_expert")],
+            },
+        ],
+    };
+
+    private static Func<int, bool> SparseByList(FamilyConfig config)
+    {
+        var listed = config.Json.Integers("moe_layers");
+        if (config.Json.Find("moe_layers") is not null && listed.Count > 0) return listed.Contains;
+
+        int step = config.Json.Integer("interleave_moe_layer_step", 1, 1, int.MaxValue);
+        return index => index >= step - 1 && (index - (step - 1)) % step == 0;
+    }
+}

@@ -1,0 +1,21 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>Mixtral 8x7B and 8x22B: softmax, two of eight, renormalised.</summary>
+    internal static readonly ModelFamily Mixtral = new()
+    {
+        ModelTypes = ["mixtral"],
+        Describe = config =>
+        {
+            var layer = config.Layer(config.Width("intermediate_size"));
+            return config.Model(config.Every(layer with { Router = layer.Router with { Renormalize = Renormalization.Always } }));
+        },
+        Layouts =
+        [
+            new() { Router = "block_sparse_moe.gate", Experts = [Stored.PerExpert("block_sparse_moe.experts", "w1", "w3", "w2")] },
+            new() { Router = "feed_forward.gate", Experts = [Stored.PerExpert("feed_forward.experts", "w1", "w3", "w2")] },       // Mistral's own files
+            new() { Router = "mlp.gate", Experts = [Stored.Fused("mlp.experts")] },
+        ],
+    };
+}

@@ -1,0 +1,20 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>OLMoE: softmax, not renormalised as shipped.</summary>
+    internal static readonly ModelFamily Olmoe = new()
+    {
+        ModelTypes = ["olmoe"],
+        Describe = DescribeOlmo,
+        Layouts = [OlmoLayout],
+    };
+
+    private static LayerLayout OlmoLayout => new() { Router = "mlp.gate", Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")] };
+
+    private static ModelDescription DescribeOlmo(FamilyConfig config)
+    {
+        var layer = config.Layer(config.Width("intermediate_size"));
+        return config.Model(config.Every(layer with { Router = layer.Router with { Renormalize = config.Renormalize() } }));
+    }
+}

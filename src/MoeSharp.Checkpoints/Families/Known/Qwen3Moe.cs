@@ -1,0 +1,25 @@
+namespace MoeSharp.Checkpoints;
+
+internal static partial class ModelFamilies
+{
+    /// <summary>Qwen3-MoE.</summary>
+    internal static readonly ModelFamily Qwen3Moe = new()
+    {
+        ModelTypes = [Qwen3MoeConfig.ModelType],
+        Describe = config =>
+        {
+            var layer = config.Layer(config.Width("moe_intermediate_size"));
+            var router = layer.Router with { Renormalize = config.Renormalize(), HasCorrectionBias = config.Json.Flag("moesharp_correction_bias", false) };
+            return config.Model(config.ByStep(layer with { Router = router }));
+        },
+        Layouts =
+        [
+            new()
+            {
+                Router = "mlp.gate",
+                CorrectionBias = "mlp.gate.e_score_correction_bias",
+                Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")],
+            },
+        ],
+    };
+}

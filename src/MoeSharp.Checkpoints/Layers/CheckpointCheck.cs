@@ -1,0 +1,64 @@
+namespace MoeSharp.Checkpoints;
+
+/// <summary>Holds the tensors of a checkpoint against its config: all parameters of MoE layers are there, and nothing else is in them.</summary>
+internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place)
+{
+    private static readonly string[] Embeddings =
+        ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight"];
+
+    // of scales for quantized activations, which are not quantized here
+    private static readonly string[] Activations = [".input_scale", ".input_global_scale", ".input_zero_point"];
+
+    // parts of names, whatever the family, of tensors that are no part of a MoE layer
+    private static readonly string[] KnownParts =
+        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte"];
+
+    private readonly List<string> _faults = [];
+    private readonly List<string> _warnings = [];
+    private readonly HashSet<string> _used = [];
+
+    public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>Throws one <see cref="CheckpointException"/> that lists all that is wrong.</summary>
+    public void Run()
+    {
+        var index = new WeightIndex(source, model.Quantization, checksValues: false);
+        foreach (int layer in model.MoeLayers)
+        {
+            var options = ((MlpOptions.Sparse)model.Layers[layer]).Moe;
+            _ = LayerResolver.Resolve(index, place, model.Quantization, layer, options, _used, _faults);
+        }
+
+        CheckEmbedding();
+        CheckOthers();
+        if (_faults.Count > 0) throw CheckpointException.Listing(source.Path, _faults);
+    }
+
+    private void CheckEmbedding()
+    {
+        foreach (string name in Embeddings)
+        {
+            if (source.Tensors.TryGetValue(name, out var tensor) && PlainMatrix.Types.Contains(tensor.Type) && !tensor.Shape.SequenceEqual([model.VocabularySize, model.HiddenSize]))
+                _faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", tensor.Shape)}]; config.json asks for [{model.VocabularySize}, {model.HiddenSize}].");
+        }
+    }
+
+    private void CheckOthers()
+    {
+        foreach (string tensor in source.Tensors.Keys)
+        {
+            if (_used.Contains(tensor)) continue;
+
+            bool isOfLayer = place.TryParse(tensor, out int layer, out string name);
+            if (isOfLayer && layer >= model.Layers.Count) continue;      // layers for predicting several tokens at once
+
+            bool isSparse = isOfLayer && model.Layers[layer] is MlpOptions.Sparse;
+            if (isOfLayer && !isSparse && place.IsOfMoe(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is of a Mixture of Experts, but by config.json layer {layer} is dense.");
+            else if (isSparse && IsUnexpected(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that config.json describes.");
+            else if (!KnownParts.Any(part => tensor.Contains(part, StringComparison.OrdinalIgnoreCase))) _warnings.Add($"Tensor {TensorName.Quote(tensor)} is none that models of this family are known to have; it is not used.");
+        }
+    }
+
+    private bool IsUnexpected(string name) =>
+        place.Layout.Scopes.Any(scope => name.StartsWith(scope, StringComparison.Ordinal)) && !Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
+}

@@ -1,0 +1,100 @@
+namespace MoeSharp.Checkpoints;
+
+/// <summary>A weight of a checkpoint under its name without <c>.weight</c>, plain or quantized: one matrix, or several stacked ones.</summary>
+/// <param name="Name">The tensor that holds it, for messages.</param>
+/// <param name="Type">How its numbers are stored, in words.</param>
+/// <param name="Shape">The shape of the weight, decoded.</param>
+/// <param name="Tensors">The names of all tensors that it consists of.</param>
+/// <param name="Matrix">A matrix of it, by its index in the stack.</param>
+internal sealed record FoundWeight(string Name, string Type, IReadOnlyList<long> Shape, IReadOnlyList<string> Tensors, Func<int, WeightMatrix> Matrix)
+{
+    /// <summary>Whether it is quantized.</summary>
+    public bool IsQuantized { get; init; }
+}
+
+/// <summary>The weights of a checkpoint by their names without <c>.weight</c>.</summary>
+internal sealed class WeightIndex
+{
+    private readonly ITensorSource _source;
+    private readonly QuantizationConfig? _config;
+    private readonly Dictionary<string, WeightParts> _quantized;
+    private readonly Dictionary<string, QuantizedWeight?> _read = [];
+
+    /// <param name="source">The tensors.</param>
+    /// <param name="config">What their config says of quantized ones; null for nothing.</param>
+    /// <param name="prefix">What the names of tensors start with that are looked at.</param>
+    /// <param name="checksValues">Whether values that could contradict, such as scales, are read.</param>
+    public WeightIndex(ITensorSource source, QuantizationConfig? config, string prefix = "", bool checksValues = true)
+    {
+        (_source, _config) = (source, config);
+        _quantized = QuantizedNames.Find(source, prefix, checksValues).ToDictionary(parts => parts.Name);
+    }
+
+    /// <summary>Whether there is a weight, of whatever kind.</summary>
+    public bool Has(string name, bool isBlocks = false) =>
+        _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && PlainName(name) is not null;
+
+    /// <summary>A weight. Null when it is missing, or at fault: then the faults say so.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="isBlocks">Whether it is MXFP4 blocks.</param>
+    /// <param name="tensor">The tensor that is missing where it is.</param>
+    /// <param name="faults">Receives what is wrong.</param>
+    public FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults)
+    {
+        if (!Has(name, isBlocks))
+        {
+            faults.Add($"Tensor {TensorName.Quote(tensor)} is missing.");
+            return null;
+        }
+
+        return _quantized.TryGetValue(name, out var parts) ? Quantized(parts, faults) : Plain(PlainName(name)!, faults);       // there is one
+    }
+
+    /// <summary>A tensor of plain numbers, by its full name, in one of several shapes. Null when it is missing, or at fault: then the faults say so.</summary>
+    public TensorData? FindVector(string name, List<string> faults, params ReadOnlySpan<long[]> shapes)
+    {
+        if (!_source.Tensors.TryGetValue(name, out var info))
+        {
+            faults.Add($"Tensor {TensorName.Quote(name)} is missing.");
+            return null;
+        }
+
+        bool fits = false;
+        foreach (long[] shape in shapes) fits |= info.Shape.SequenceEqual(shape);
+        if (!fits) faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", info.Shape)}]; config.json asks for [{string.Join(", ", shapes[0])}].");
+        return fits ? _source.Data(name) : null;
+    }
+
+    private QuantizedWeight? Read(WeightParts parts, List<string> faults)
+    {
+        if (_read.TryGetValue(parts.Name, out var weight)) return weight;
+
+        weight = QuantizedWeights.Read(parts, _config?.SchemeOf(parts.Name));
+        faults.AddRange(parts.Faults);
+        _read.Add(parts.Name, weight);
+        return weight;
+    }
+
+    private FoundWeight? Quantized(WeightParts parts, List<string> faults) => Read(parts, faults) is not { } weight ? null :
+        new(weight.Name, weight.Format, weight.Shape, parts.TensorNames, index => weight.Matrices[index]) { IsQuantized = true };
+
+    private FoundWeight? Plain(string name, List<string> faults)
+    {
+        var data = _source.Data(name);
+        var (type, shape) = (data.Info.Type, data.Info.Shape);
+        if (!PlainMatrix.Types.Contains(type))
+        {
+            faults.Add($"Tensor {TensorName.Quote(name)} is {type.FileName()}; expected F32, BF16 or F16, or a quantized weight with its scales.");
+            return null;
+        }
+
+        return new(name, type.FileName(), shape, [name], index => Matrix(shape.Count == 3 ? data.Slice(index) : data));
+    }
+
+    // its shape was checked before
+    private static PlainMatrix Matrix(TensorData data) => new((int)data.Info.Shape[0], (int)data.Info.Shape[1], data);
+
+    private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales);
+
+    private string? PlainName(string name) => _source.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}") ? $"{name}{QuantizedNames.Weight}" : _source.Tensors.ContainsKey(name) ? name : null;
+}
