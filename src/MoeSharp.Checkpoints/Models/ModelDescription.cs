@@ -27,12 +27,6 @@ public sealed record ModelDescription
     /// <summary>How weights are quantized; null where the config does not say, or they are not.</summary>
     public QuantizationConfig? Quantization { get; init; }
 
-    /// <summary>
-    /// Whether what the reference implementation calls router logits, and records as such, are the router's scores (Gemma 4). It says
-    /// nothing of the computation.
-    /// </summary>
-    public bool RecordsScores { get; init; }
-
     /// <summary>The indices of the layers that are a Mixture of Experts.</summary>
     public IEnumerable<int> MoeLayers => Layers.Index().Where(layer => layer.Item is MlpOptions.Sparse).Select(layer => layer.Index);
 }

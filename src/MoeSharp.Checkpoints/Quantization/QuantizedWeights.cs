@@ -118,8 +118,7 @@ public static class QuantizedWeights
             case TensorType.F8E4M3 or TensorType.F8E5M2:
                 return Agrees<QuantizationScheme.Fp8, QuantizationScheme.Mxfp8>(parts, scheme, "FP8") ? Fp8Reader.Read(parts, codes, scales!, scheme) : null;
             case TensorType.I8 or TensorType.U8 or TensorType.F4 when ScaleValues.Exponents.Contains(scales!.Info.Type):
-                bool isExpert = scheme is QuantizationScheme.Fp8 { HasFp4Experts: true };
-                return isExpert || Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadMx(parts, codes, scales) : null;
+                return Agrees<QuantizationScheme.Mxfp4, QuantizationScheme.Fp8>(parts, scheme, "MXFP4") ? Fp4Reader.ReadMx(parts, codes, scales) : null;
             case TensorType.I8:
                 return Agrees<QuantizationScheme.Integer8>(parts, scheme, "int-quantized") ? IntegerReader.ReadBytes(parts, codes, scheme as QuantizationScheme.Integer8) : null;
             default:

@@ -21,6 +21,7 @@ internal static partial class ModelFamilies
     private static ModelDescription DescribeDeepseek(FamilyConfig config, Func<RouterOptions, RouterOptions> route, int firstSparse = 0)
     {
         config.Require("mlp_bias", false);
+        config.Require("moe_layer_freq", 1);
         int width = config.Width("moe_intermediate_size");
         var layer = config.Layer(width);
         var moe = layer with { Router = route(layer.Router with { Scale = config.Scale() }), Shared = config.Shared("n_shared_experts", width) };

@@ -10,7 +10,11 @@ internal static partial class ModelFamilies
         Layouts = [DeepseekLayout],
     };
 
-    private static ModelDescription DescribeDeepseekV3(FamilyConfig config) => DescribeSigmoid(config, firstSparse: 3);
+    private static ModelDescription DescribeDeepseekV3(FamilyConfig config)
+    {
+        config.Json.Fault(config.Json.Find("n_group") is null, "n_group is absent; expected the number of groups, 1 for none: the defaults of implementations differ.");
+        return DescribeSigmoid(config, firstSparse: 3);
+    }
 
     /// <summary>The router of DeepSeek-V3, which many families took over; what their configs leave out differs.</summary>
     private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true) =>

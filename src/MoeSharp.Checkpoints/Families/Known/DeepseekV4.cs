@@ -27,7 +27,7 @@ internal static partial class ModelFamilies
         config.Require("topk_method", "noaux_tc");
         config.Require("norm_topk_prob", true);
         config.Require("gate_temp", 1);
-        int width = config.Width("moe_intermediate_size");
+        int width = config.Width("moe_intermediate_size", "intermediate_size");
         double? limit = config.Json.Find("swiglu_limit") is null ? null : config.Json.Number("swiglu_limit", 10, 0, isExclusive: true);
         var layer = config.Layer(width);
         var router = layer.Router with { Score = ScoreFunction.SqrtSoftplus, Renormalize = Renormalization.Always, RenormalizeEpsilon = 1e-20, Scale = config.Scale() };

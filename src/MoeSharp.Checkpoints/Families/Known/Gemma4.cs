@@ -18,7 +18,7 @@ internal static partial class ModelFamilies
                 Renormalize = Renormalization.Always,
                 HasPerExpertScale = true,
             };
-            return model with { Layers = config.Every(layer with { Router = router }), RecordsScores = true };
+            return model with { Layers = config.Every(layer with { Router = router }) };
         },
         Layouts =
         [
