@@ -41,7 +41,7 @@ public sealed class GgufFile : ITensorSource, IDisposable
 
     /// <summary>
     /// The tensors by name, in the order of their bytes. Numbers are of their type; blocks are <see cref="TensorType.U8"/>, and their last dimension counts
-    /// bytes: <see cref="Info"/> has the shape in numbers.
+    /// bytes: <see cref="Info"/> has the shape in numbers. Offsets count from the start of the file that holds the tensor.
     /// </summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _places;
 

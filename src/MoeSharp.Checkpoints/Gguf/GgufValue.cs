@@ -41,13 +41,14 @@ public sealed class GgufValue
     /// <summary>A whole number of any width; false when the value is none, or is above 2^63 - 1.</summary>
     public bool TryGetInteger(out long value)
     {
-        value = (long)_bits;
-        return Type switch
+        bool isInteger = Type switch
         {
             GgufValueType.U64 => _bits <= long.MaxValue,
             GgufValueType.U8 or GgufValueType.I8 or GgufValueType.U16 or GgufValueType.I16 or GgufValueType.U32 or GgufValueType.I32 or GgufValueType.I64 => true,
-            _ => No(out value),
+            _ => false,
         };
+        value = isInteger ? (long)_bits : 0;
+        return isInteger;
     }
 
     /// <summary>A number, whole or not: exactly, or the nearest where a whole number is above 2^53. False when the value is none.</summary>
@@ -123,12 +124,6 @@ public sealed class GgufValue
         var cursor = new GgufCursor(_file, _position);
         cursor.Enter(GgufValueReader.Subject, _key);
         for (ulong i = 0; i < _bits; i++) yield return GgufValueReader.Read(cursor, _key, type);
-    }
-
-    private static bool No(out long value)
-    {
-        value = 0;
-        return false;
     }
 
     private CheckpointException Mismatch(string expected) => new(_file.Path, $"Metadata {TensorName.Quote(_key)} is {this}; expected {expected}.");
