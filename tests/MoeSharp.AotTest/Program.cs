@@ -12,6 +12,7 @@ try
     Require(ConfigIsReadBack(options, Path.Combine(folder, "config.json")), "a written config is read back differently");
     Require(WeightsAreReadBack(folder), "written tensors are read back differently");
     Require(QuantizedWeightsAreDecoded(), "quantized weights are decoded to other numbers");
+    Require(GgufIsRead(Path.Combine(folder, "model.gguf")), "a GGUF file is read differently");
     Require(DamageIsRefused(folder), "a damaged file opens");
     foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
     foreach (var precision in Enum.GetValues<ExpertPrecision>()) Require(ExpertLayerIsExact(precision), $"ExpertLayer does not compute whole numbers exactly in {precision}");
@@ -107,6 +108,23 @@ static bool QuantizedWeightsAreDecoded()
     QuantizedWeights.Find(tensors).Single().Matrices[0].Decode(0, 1, weights);
     QuantizedWeights.FromGguf(TensorData.FromMemory("blocks", TensorType.U8, [1, 34], block), GgufType.Q8_0, "memory").Matrices[0].Decode(0, 1, numbers);
     return weights.SequenceEqual([2f, 4, 24, -24, .. new float[28]]) && (numbers[0], numbers[31]) == (3f, -1f);
+}
+
+// a value and a tensor: a block of Q8_0 with a scale of 1, whose first number is 3
+static bool GgufIsRead(string path)
+{
+    using (var writer = new BinaryWriter(File.Create(path)))
+    {
+        writer.Write([.. "GGUF"u8, 3, 0, 0, 0, .. BitConverter.GetBytes(1L), .. BitConverter.GetBytes(1L)]);
+        writer.Write([.. BitConverter.GetBytes(1L), .. "k"u8, .. BitConverter.GetBytes(4), .. BitConverter.GetBytes(7)]);
+        writer.Write([.. BitConverter.GetBytes(1L), .. "t"u8, .. BitConverter.GetBytes(2), .. BitConverter.GetBytes(32L), .. BitConverter.GetBytes(1L), .. BitConverter.GetBytes(8), .. new byte[8 + 14]]); // type, offset 0, and what fills up to byte 96
+        writer.Write([0, 0x3c, 3, .. new byte[31]]);
+    }
+
+    using var file = GgufFile.Open(path);
+    float[] numbers = new float[32];
+    file.Weight("t").Matrices[0].Decode(0, 1, numbers);
+    return file.Value("k").GetInteger() == 7 && numbers[0] == 3;
 }
 
 static bool DamageIsRefused(string folder)

@@ -28,14 +28,15 @@ public static class QuantizedWeights
     }
 
     /// <summary>A tensor of GGUF blocks, [rows, bytes] or [experts, rows, bytes].</summary>
-    /// <param name="blocks">The tensor: bytes, whatever is in them.</param>
+    /// <param name="blocks">The tensor: bytes, whatever is in them; or numbers of F32, F16 or BF16.</param>
     /// <param name="type">What is in them.</param>
     /// <param name="file">The file, for messages.</param>
     /// <exception cref="CheckpointException">Rows are no whole number of blocks.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The type is none of weights: integers, <see cref="GgufType.F64"/>.</exception>
     public static QuantizedWeight FromGguf(TensorData blocks, GgufType type, string file)
     {
         ArgumentNullException.ThrowIfNull(blocks);
-        if (!Enum.IsDefined(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such type.");
+        if (!GgufTypes.Decodable.Contains(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such type of weights.");
 
         var parts = new WeightParts(blocks.Info.Name, new() { [Stacked] = blocks });
         return Read(parts, blocks, matrixRank: 2, each => GgufTypes.Read(each, each.Find(Stacked)!, type)) ?? throw CheckpointException.Listing(file, parts.Faults);
