@@ -153,7 +153,7 @@ public sealed class GgufFileTests : IDisposable
 
     private GgufFile Open(RawGguf raw) => GgufFile.Open(raw.Write(_folder.File("model.gguf")));
 
-    private static float[] Decode(QuantizedMatrix matrix)
+    private static float[] Decode(WeightMatrix matrix)
     {
         float[] numbers = new float[matrix.Rows * matrix.Columns];
         matrix.Decode(0, matrix.Rows, numbers);
