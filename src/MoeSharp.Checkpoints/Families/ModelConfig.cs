@@ -32,6 +32,13 @@ public static class ModelConfig
         var (model, family) = ConfigReader.Read(configFile, Read, out warnings);
         if (model is null || family is null) throw new CheckpointException(configFile, "The config is of no known family.");        // faults were thrown before
 
+        Validate(configFile, model);
+        return (model, family);
+    }
+
+    /// <summary>Checks the options of all MoE layers.</summary>
+    internal static void Validate(string file, ModelDescription model)
+    {
         var faults = new OptionFaults("The MoE layers");
         foreach (var layer in model.Layers.Distinct()) layer.CollectFaults(faults, model.HiddenSize);
         try
@@ -40,10 +47,8 @@ public static class ModelConfig
         }
         catch (ArgumentException e)
         {
-            throw new CheckpointException(configFile, e.Message, e);
+            throw new CheckpointException(file, e.Message, e);
         }
-
-        return (model, family);
     }
 
     private static (ModelDescription? Model, ModelFamily? Family) Read(ConfigReader json)

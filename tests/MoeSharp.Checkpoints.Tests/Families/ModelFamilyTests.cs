@@ -50,7 +50,7 @@ public sealed class ModelFamilyTests
 
         Assert.Empty(checkpoint.Warnings);
         Assert.Equal(each.MoeLayers, checkpoint.MoeLayers);
-        foreach (int index in each.MoeLayers) AssertEqual(written, checkpoint.Layer(index));
+        foreach (int index in each.MoeLayers) StoredAssert.Equal(written, checkpoint.Layer(index));
         Assert.Equal(written.Tensors.Keys.Concat(written.Tables.Keys).Order(StringComparer.Ordinal), each.MoeLayers.SelectMany(index => checkpoint.Layer(index).Tensors).Order(StringComparer.Ordinal));
     }
 
@@ -127,32 +127,6 @@ public sealed class ModelFamilyTests
         written.Fill();
         written.Write(folder, each.Json);
         return written;
-    }
-
-    private static void AssertEqual(WrittenCheckpoint written, StoredMoeLayer layer)
-    {
-        for (int expert = 0; expert < layer.Options.Router.ExpertCount; expert++) AssertEqual(written, layer.Index, expert, layer.Expert(expert));
-        if (layer.Shared is { } shared) AssertEqual(written, layer.Index, -1, shared);
-    }
-
-    private static void AssertEqual(WrittenCheckpoint written, int layer, int expert, StoredMlp mlp)
-    {
-        foreach (var (role, matrix, bias) in ((WeightRole, WeightMatrix, IReadOnlyList<float>?)[])[(WeightRole.Gate, mlp.Gate, mlp.Biases?.Gate), (WeightRole.Up, mlp.Up, mlp.Biases?.Up), (WeightRole.Down, mlp.Down, mlp.Biases?.Down)])
-        {
-            var values = new float[matrix.Rows * matrix.Columns];
-            matrix.Decode(0, matrix.Rows, values);
-            Assert.Equal(written.Weights[(layer, expert, role)], values);
-            Assert.Equal(values[matrix.Columns..], DecodedFrom(matrix, 1));
-            Assert.Equal(values[^1], matrix.Value(matrix.Rows - 1, matrix.Columns - 1));
-            if (bias is not null) Assert.Equal(written.Biases[(layer, expert, role)], bias);
-        }
-    }
-
-    private static float[] DecodedFrom(WeightMatrix matrix, int row)
-    {
-        var values = new float[(matrix.Rows - row) * matrix.Columns];
-        matrix.Decode(row, matrix.Rows - row, values);
-        return values;
     }
 
     private static ModelDescription Read(string json, out IReadOnlyList<string> warnings)

@@ -8,7 +8,14 @@ internal static partial class ModelFamilies
         ModelTypes = ["deepseek_v3", "deepseek_v32"],
         Describe = DescribeDeepseekV3,
         Layouts = [DeepseekLayout],
+        Gguf = [
+            new("deepseek2", DeepseekKeys) { Defaults = Ungrouped, Applies = IsSigmoid },
+            new("deepseek32", DeepseekKeys) { Defaults = Ungrouped },
+        ],
     };
+
+    // keys that converters leave out where they say nothing
+    private const string Ungrouped = """{"n_group": 1, "topk_group": 1, "norm_topk_prob": false}""";
 
     private static ModelDescription DescribeDeepseekV3(FamilyConfig config)
     {

@@ -19,6 +19,9 @@ internal static partial class ModelFamilies
             },
             DeepseekLayout with { TokenTable = "mlp.gate.tid2eid" },
         ],
+        Gguf = [
+            new("deepseek4", [.. DeepseekKeys, ("num_hash_layers", "hash_layer_count"), ("swiglu_limit", "swiglu_clamp_exp")]) { Defaults = """{"norm_topk_prob": true}""" },
+        ],
     };
 
     private static ModelDescription DescribeDeepseekV4(FamilyConfig config)

@@ -8,5 +8,6 @@ internal static partial class ModelFamilies
         ModelTypes = ["glm4_moe", "glm4v_moe", "glm4v_moe_text"],
         Describe = config => DescribeSigmoid(config, firstSparse: 1),
         Layouts = [DeepseekLayout],
+        Gguf = [new("glm4moe", DeepseekKeys) { Defaults = Ungrouped }],
     };
 }

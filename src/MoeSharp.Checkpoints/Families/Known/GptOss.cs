@@ -25,6 +25,7 @@ internal static partial class ModelFamilies
                 Experts = [Alternating("mlp.experts", isTransposed: true, isBlocks: false), Alternating("mlp.experts", isTransposed: false, isBlocks: true)],
             },
         ],
+        Gguf = [new("gpt-oss", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
     };
 
     // both are square when D = H: the name alone tells whether inputs are rows

@@ -24,6 +24,7 @@ internal static partial class ModelFamilies
                 Shared = [Stored.Single("mlp.shared_mlp")],
             },
         ],
+        Gguf = [new("hunyuan-moe", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
     };
 
     private static MlpOptions[] TopKOfEach(FamilyConfig config, MoeOptions layer)

@@ -36,6 +36,7 @@ internal static partial class ModelFamilies
                 Shared = [Stored.Single("feed_forward", "w_in_shared_FD", "w_swiglu_FD", "w_out_shared_DF")],
             },
         ],
+        Gguf = [new("llama4", ("intermediate_size", "expert_feed_forward_length"), ("intermediate_size_mlp", "feed_forward_length"), ("interleave_moe_layer_step", "interleave_moe_layer_step"))],
     };
 
     private static Func<int, bool> SparseByList(FamilyConfig config)

@@ -29,5 +29,6 @@ internal static partial class ModelFamilies
             },
             new() { Router = "mlp.gate", Experts = [Stored.Fused("mlp.experts")] },
         ],
+        Gguf = [new("llama", ("intermediate_size", "feed_forward_length"))],
     };
 }
