@@ -6,6 +6,9 @@ public static class ModelConfig
     /// <summary>The name of the file.</summary>
     public const string FileName = "config.json";
 
+    /// <summary>Its name where Mistral and Meta publish their own layouts.</summary>
+    public const string NativeFileName = "params.json";
+
     // where wrappers of several modalities keep their language model
     private static readonly string[][] Nested = [["text_config"], ["thinker_config", "text_config"], ["language_config"], ["llm_config"]];
 
@@ -29,7 +32,9 @@ public static class ModelConfig
 
     internal static (ModelDescription Model, ModelFamily Family) ReadWithFamily(string configFile, out IReadOnlyList<string> warnings)
     {
-        var (model, family) = ConfigReader.Read(configFile, Read, out warnings);
+        var (model, family) = Path.GetFileName(configFile) == NativeFileName
+            ? ConfigReader.Read(configFile, NativeConfig.ToPublished(configFile), "config", Read, out warnings)
+            : ConfigReader.Read(configFile, Read, out warnings);
         if (model is null || family is null) throw new CheckpointException(configFile, "The config is of no known family.");        // faults were thrown before
 
         Validate(configFile, model);
@@ -66,8 +71,17 @@ public static class ModelConfig
         return (model with { TieEmbeddings = model.TieEmbeddings || json.Flag("tie_word_embeddings", false) }, family);
     }
 
+    /// <summary>The config of a folder: the published one, or the maker's own.</summary>
+    internal static string FileIn(string folder)
+    {
+        string published = Path.Combine(folder, FileName), native = Path.Combine(folder, NativeFileName);
+        return !File.Exists(published) && File.Exists(native) ? native : published;
+    }
+
     private static ModelFamily? FamilyOf(ConfigReader language, ConfigReader outer)
     {
+        if (outer.Find("model_type") is null && outer.Find("experts_per_token") is not null) return ModelFamilies.GptOss;     // OpenAI's own files do not name it
+
         ConfigReader[] named = [.. ((ConfigReader[])[language, outer]).Where(json => json.Find("model_type") is not null)];
         outer.Fault(named.Length == 0, $"model_type is absent; expected one of {string.Join(", ", Families)}.");
         var known = named.Select(json => ModelFamilies.Find(json.Text("model_type", ""))).FirstOrDefault(family => family is not null);

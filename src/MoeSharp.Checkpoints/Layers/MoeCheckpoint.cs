@@ -65,7 +65,7 @@ public sealed class MoeCheckpoint : IDisposable
     private static MoeCheckpoint OpenFolder(string folder)
     {
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
-        var (model, family) = ModelConfig.ReadWithFamily(System.IO.Path.Combine(folder, ModelConfig.FileName), out var configWarnings);
+        var (model, family) = ModelConfig.ReadWithFamily(ModelConfig.FileIn(folder), out var configWarnings);
         var files = ModelFolder.Open(folder);
         try
         {

@@ -110,7 +110,7 @@ internal sealed class WeightIndex : IWeightIndex
     // its shape was checked before
     private static PlainMatrix Matrix(TensorData data) => new((int)data.Info.Shape[0], (int)data.Info.Shape[1], data);
 
-    private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales);
+    private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales) || parts.Has(QuantizedNames.DottedBlocks);
 
     private string? PlainName(string name) => _source.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}") ? $"{name}{QuantizedNames.Weight}" : _source.Tensors.ContainsKey(name) ? name : null;
 }

@@ -8,7 +8,7 @@ internal static class QuantizedNames
     public const string Packed = ".weight_packed", PackedShape = ".weight_shape", ZeroPoint = ".weight_zero_point", GroupIndex = ".weight_g_idx";
     public const string GlobalScale = ".weight_global_scale", SecondScale = ".weight_scale_2";
     public const string GptqCodes = ".qweight", GptqZeros = ".qzeros", GptqScales = ".scales", GptqGroups = ".g_idx";
-    public const string Blocks = "_blocks", BlockScales = "_scales";
+    public const string Blocks = "_blocks", BlockScales = "_scales", DottedBlocks = ".blocks";        // the last in OpenAI's own files, with .scales
     public const string AbsMax = ".weight.absmax", QuantMap = ".weight.quant_map", NestedAbsMax = ".weight.nested_absmax", NestedQuantMap = ".weight.nested_quant_map";
     public const string StateNf4 = ".weight.quant_state.bitsandbytes__nf4", StateFp4 = ".weight.quant_state.bitsandbytes__fp4";
     public const string ColumnScales = ".SCB";
@@ -18,7 +18,7 @@ internal static class QuantizedNames
     [
         ScaleInverse, SecondScale, WeightScale, GlobalScale, ZeroPoint, GroupIndex, PackedShape, Packed,
         GptqCodes, GptqZeros, GptqScales, GptqGroups, AbsMax, QuantMap, NestedAbsMax, NestedQuantMap, StateNf4, StateFp4, ColumnScales,
-        StackedScaleInverse, Blocks, BlockScales, Scale, Weight,
+        StackedScaleInverse, Blocks, BlockScales, DottedBlocks, Scale, Weight,
     ];
 
     /// <summary>The quantized weights of a source, in the order of their first tensors.</summary>

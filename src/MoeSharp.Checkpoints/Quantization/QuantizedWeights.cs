@@ -45,8 +45,8 @@ public static class QuantizedWeights
     /// <summary>The weight of some parts; null when they are at fault.</summary>
     internal static QuantizedWeight? Read(WeightParts parts, QuantizationScheme? scheme)
     {
-        bool isBlocked = parts.Has(Blocks) || parts.Has(BlockScales);
-        var codes = parts.FindAny(Weight, Stacked, Packed, GptqCodes, Blocks);
+        bool isBlocked = parts.Has(Blocks) || parts.Has(BlockScales) || parts.Has(DottedBlocks);
+        var codes = parts.FindAny(Weight, Stacked, Packed, GptqCodes, Blocks, DottedBlocks);
         if (codes is null)
         {
             // a companion of something that is not there
@@ -82,7 +82,7 @@ public static class QuantizedWeights
     private static WeightMatrix? ReadMatrix(WeightParts parts, QuantizationScheme? scheme)
     {
         if (parts.Has(GptqCodes)) return Agrees<QuantizationScheme.Gptq, QuantizationScheme.Awq>(parts, scheme, "GPTQ or AWQ") ? GptqReader.Read(parts, scheme) : null;
-        if (parts.Has(Blocks)) return Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadBlocks(parts) : null;
+        if (parts.Has(Blocks) || parts.Has(DottedBlocks)) return Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadBlocks(parts) : null;
         if (parts.Find(Packed) is { } packed) return ReadPacked(parts, packed, scheme);
 
         var codes = parts.FindAny(Weight, Stacked)!;        // there are codes, or there would be no matrix

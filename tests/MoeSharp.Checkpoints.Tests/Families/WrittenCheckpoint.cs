@@ -25,12 +25,12 @@ internal sealed class WrittenCheckpoint(ModelDescription model, LayerPlace place
         foreach (int layer in model.MoeLayers) Fill(layer, ((MlpOptions.Sparse)model.Layers[layer]).Moe);
     }
 
-    public void Write(TemporaryFolder folder, string config)
+    public void Write(TemporaryFolder folder, string config, string configFile = ModelConfig.FileName, string weightsFile = ModelFolder.SingleFileName)
     {
-        File.WriteAllText(folder.File("config.json"), config);
+        File.WriteAllText(folder.File(configFile), config);
         TensorToWrite[] floats = [.. Tensors.Select(entry => new TensorToWrite(entry.Key, TensorType.F32, entry.Value.Shape, stream => stream.Write(MemoryMarshal.AsBytes(entry.Value.Values.AsSpan()))))];
         TensorToWrite[] integers = [.. Tables.Select(entry => new TensorToWrite(entry.Key, TensorType.I64, entry.Value.Shape, stream => stream.Write(MemoryMarshal.AsBytes(entry.Value.Values.AsSpan()))))];
-        SafetensorsWriter.Write(folder.File("model.safetensors"), [.. floats, .. integers]);
+        SafetensorsWriter.Write(folder.File(weightsFile), [.. floats, .. integers]);
     }
 
     private void Fill(int layer, MoeOptions options)
