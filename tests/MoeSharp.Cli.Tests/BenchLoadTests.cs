@@ -14,7 +14,7 @@ public sealed class BenchLoadTests
 
         Assert.Equal(ExitCode.Success, tool.ExitCode);
         using var report = JsonDocument.Parse(tool.Output);
-        Assert.Equal(["version", "machine", "decoders"], report.RootElement.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(["version", "machine", "decoders", "experts"], report.RootElement.EnumerateObject().Select(field => field.Name));
         var results = report.RootElement.GetProperty("decoders").EnumerateArray().ToArray();
         Assert.Equal(["int4", "gguf-q6_k"], results.Select(result => result.GetProperty("format").GetString()));
         Assert.Equal(["loop", "formula"], results.Select(result => result.GetProperty("obvious").GetString()));
@@ -23,6 +23,15 @@ public sealed class BenchLoadTests
             Assert.Equal(Fields, result.EnumerateObject().Select(field => field.Name));
             Assert.All((string[])["output_gbs", "read_write_share", "speedup"], field => Assert.True(result.GetProperty(field).GetDouble() > 0));
         });
+    }
+
+    [Fact]
+    public void ExpertLoad_EachPrecision_IsMeasuredBesideThePlainRead()
+    {
+        var results = new ExpertLoadBenchmark(rounds: 1).Run(CancellationToken.None).ToArray();
+
+        Assert.Equal(["fp32", "bf16"], results.Select(result => result.Precision));
+        Assert.All(results, result => Assert.True(result is { FreshGbs: > 0, FreshReadShare: > 0, AgainGbs: > 0, AgainReadShare: > 0, Bytes: > 0 }));
     }
 
     [Fact]

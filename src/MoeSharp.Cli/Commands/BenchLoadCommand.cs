@@ -4,7 +4,7 @@ using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
 
-/// <summary><c>moesharp bench load</c>: the decoders of quantized weights.</summary>
+/// <summary><c>moesharp bench load</c>: the decoders of quantized weights, and loads of experts into the form of the kernels.</summary>
 internal static class BenchLoadCommand
 {
     private const int Rows = 2048, RowStep = 256, Columns = 4096, Rounds = 7;
@@ -15,10 +15,11 @@ internal static class BenchLoadCommand
         var rows = ToolOption.Of("--rows", "N", ValueKind.WholeNumberFrom(RowStep), $"outputs of the weight, a multiple of {RowStep}", $"{Rows}");
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "rounds of each comparison", $"{Rounds}");
         var json = JsonOption.Create();
-        var command = new ToolCommand("load", "Time how quantized weights are decoded to float32, on one thread.")
+        var command = new ToolCommand("load", "Time how quantized weights are decoded to float32, on one thread, and how bfloat16 experts are loaded, on all.")
         {
             Note = "Ways run in turn within every round. 'of read+write' is the time to read the codes and write as many floats, over the decoder's; 'speed-up' is that over an obvious loop "
-                + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios.",
+                + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios. Experts come from a warm file (352 MB, in the folder for temporary files) "
+                + "into fresh memory, and again into the same; 'of plain read' is their speed over that of reading memory from end to end in the same round. --format leaves them out.",
             Examples = ["moesharp bench load", "moesharp bench load --format fp8,mxfp4,int4 --json"],
         };
         command.Add("Measuring", formats, rows, rounds);
@@ -29,9 +30,12 @@ internal static class BenchLoadCommand
             int height = parsed.TryGet(rows, out int given) ? given : Rows;
             if (height % RowStep != 0) throw new UsageException($"--rows is {height}; expected a multiple of {RowStep}, which every format divides.");
 
-            var benchmark = new DecoderBenchmark(height, Columns, parsed.TryGet(rounds, out int count) ? count : Rounds);
-            var results = benchmark.Run(parsed.TryGet(formats, out var some) ? some! : DecoderCase.All, signals.Token).ToArray();       // an option without a value is refused before
-            Write(surroundings, new(1, Machine.Describe(), results), JsonOption.Read(parsed, json));
+            int count = parsed.TryGet(rounds, out int asked) ? asked : Rounds;
+            var benchmark = new DecoderBenchmark(height, Columns, count);
+            bool isSome = parsed.TryGet(formats, out var some);
+            var results = benchmark.Run(isSome ? some! : DecoderCase.All, signals.Token).ToArray();       // an option without a value is refused before
+            ExpertLoadResult[] experts = isSome ? [] : [.. new ExpertLoadBenchmark(count).Run(signals.Token)];
+            Write(surroundings, new(1, Machine.Describe(), results, experts), JsonOption.Read(parsed, json));
             return ExitCode.Success;
         });
         return command;
@@ -57,5 +61,16 @@ internal static class BenchLoadCommand
         }
 
         table.Write(surroundings);
+        if (report.Experts.Count == 0) return;
+
+        surroundings.Output.WriteLine();
+        var loads = new TableWriter("experts", "of bfloat16", "threads", "fresh GB/s", "of plain read", "again GB/s", "of the read") { Numbers = new HashSet<string> { "of bfloat16", "threads", "fresh GB/s", "of plain read", "again GB/s", "of the read" } };
+        foreach (var load in report.Experts)
+        {
+            loads.Add([$"packed in {load.Precision}", Quantity.Bytes(load.Bytes), Quantity.Text($"{load.Threads}"), load.FreshGbs.ToString("0.00", CultureInfo.InvariantCulture), Quantity.Text($"{load.FreshReadShare * 100:0} %"),
+                load.AgainGbs.ToString("0.00", CultureInfo.InvariantCulture), Quantity.Text($"{load.AgainReadShare * 100:0} %")]);
+        }
+
+        loads.Write(surroundings);
     }
 }

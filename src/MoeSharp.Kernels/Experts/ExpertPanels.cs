@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace MoeSharp;
 
 /// <summary>Experts of one shape as panels, packed once: for weights that stay as they are.</summary>
@@ -7,6 +9,8 @@ namespace MoeSharp;
 /// </remarks>
 internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
 {
+    private const int Alignment = 64;
+
     private readonly AlignedMemory _weights;
     private readonly AlignedMemory? _biases;
 
@@ -68,9 +72,29 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     public void Pack<T>(int expert, T* gate, T* up, T* down)
         where T : unmanaged
     {
-        for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, Up(expert, panel));
-        for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, Down(expert, panel));
+        // a panel is made in the cache and written past it: else the system reads first what is overwritten
+        byte[] room = ArrayPool<byte>.Shared.Rent(checked((int)Math.Max(Shape.UpPanelBytes, Shape.DownPanelBytes) + Alignment));
+        fixed (byte* start = room)
+        {
+            byte* scratch = (byte*)(((nint)start + Alignment - 1) / Alignment * Alignment);
+            for (int panel = 0; panel < Shape.UpPanels; panel++)
+            {
+                PackUp(Shape, gate, up, panel, scratch);
+                Write(scratch, Up(expert, panel), Shape.UpPanelBytes);
+            }
+
+            for (int panel = 0; panel < Shape.DownPanels; panel++)
+            {
+                PackDown(Shape, down, panel, scratch);
+                Write(scratch, Down(expert, panel), Shape.DownPanelBytes);
+            }
+        }
+
+        ArrayPool<byte>.Shared.Return(room);
+        Thread.MemoryBarrier();     // such writes are ordered by nothing else
     }
+
+    private static void Write(byte* panel, byte* to, nint bytes) => StreamStore.Copy((float*)panel, (float*)to, bytes / (TileKernel.Columns * sizeof(float)));
 
     /// <summary>Takes the biases of one expert: gate and up [H], down [D].</summary>
     public void PackBias(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up, ReadOnlySpan<float> down)

@@ -11,6 +11,8 @@ namespace MoeSharp;
 internal static unsafe class PanelPacker
 {
     private const int Square = 16;
+    private const int Line = 64;        // bytes of a line of the caches
+    private const int Strip = 256;      // lanes of 16 rows that are converted together: half of the nearest cache
 
     /// <summary>The lanes of a depth of <paramref name="values"/> values.</summary>
     public static int Lanes(int values, TileType type) => type == TileType.Float32 ? values : (values + 1) / 2;
@@ -34,15 +36,22 @@ internal static unsafe class PanelPacker
         int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type);
         bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
         int whole = areLanes && rows == Square ? depth / perLane / Square * Square : 0;
-        for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns);
-
-        float* block = stackalloc float[Square * Square];
-        for (int k = whole; k < lanes; k += Square)
+        for (int k = 0; k < whole; k += Square)
         {
-            new Span<float>(block, Square * Square).Clear();
-            int count = Math.Min(Square * perLane, depth - k * perLane);
-            for (int row = 0; row < rows; row++) Convert(source + row * stride + k * perLane, count, type, block + row * Square);
-            Transpose(block, Square, half + (nint)k * TileKernel.Columns, Math.Min(Square, lanes - k));
+            FetchNext(source + k * perLane, stride);
+            Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns);
+        }
+
+        if (whole == lanes) return;
+
+        float* block = stackalloc float[Square * Strip];
+        for (int k = whole; k < lanes; k += Strip)
+        {
+            int count = Math.Min(Strip, lanes - k), values = Math.Min(count * perLane, depth - k * perLane);
+            if (rows < Square || values < Strip * perLane) new Span<float>(block, Square * Strip).Clear();
+            for (int row = 0; row < rows; row++) Convert(source + row * stride + k * perLane, values, type, block + row * Strip);
+            for (int part = 0; part < count; part += Line / sizeof(T)) FetchNext(source + (k + part) * perLane, stride);
+            for (int part = 0; part < count; part += Square) Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part));
         }
     }
 
@@ -92,6 +101,16 @@ internal static unsafe class PanelPacker
     {
         if (type == TileType.Float32) new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));
         else BFloat16Values.Round(new(source, count), new(destination, count));
+    }
+
+    // the rows of the next half panel: the processor follows a few streams by itself, not sixteen
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FetchNext<T>(T* source, nint stride)
+        where T : unmanaged
+    {
+        if (!Sse.IsSupported) return;
+
+        for (T* row = source + Square * stride, end = row + Square * stride; row < end; row += stride) Sse.Prefetch1(row);
     }
 
     private static void Convert<T>(T* source, int count, TileType type, float* lanes)

@@ -82,4 +82,8 @@ internal sealed class DecoderBenchmark(int rows, int columns, int rounds)
 internal sealed record DecoderResult(string Format, int Rows, int Columns, long PackedBytes, double OutputGbs, double ReadWriteShare, double Speedup, string Obvious);
 
 /// <summary>The JSON of <c>moesharp bench load --json</c>.</summary>
-internal sealed record DecoderBenchmarkReport(int Version, Machine Machine, IReadOnlyList<DecoderResult> Decoders);
+/// <param name="Version">The version of this form.</param>
+/// <param name="Machine">Where it was measured.</param>
+/// <param name="Decoders">The formats.</param>
+/// <param name="Experts">Loads of bfloat16 experts; empty when formats were asked for.</param>
+internal sealed record DecoderBenchmarkReport(int Version, Machine Machine, IReadOnlyList<DecoderResult> Decoders, IReadOnlyList<ExpertLoadResult> Experts);
