@@ -1,7 +1,7 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>Holds the tensors of a checkpoint against its config: all parameters of MoE layers are there, and nothing else is in them.</summary>
-internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place)
+internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place, WeightIndex index)
 {
     private static readonly string[] Embeddings =
         ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight"];
@@ -13,6 +13,8 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     private static readonly string[] KnownParts =
         ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte"];
 
+    private const int EnoughFaults = 10_000;       // a config may ask for a billion tensors that are not there
+
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
     private readonly HashSet<string> _used = [];
@@ -22,9 +24,10 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     /// <summary>Throws one <see cref="CheckpointException"/> that lists all that is wrong.</summary>
     public void Run()
     {
-        var index = new WeightIndex(source, model.Quantization, checksValues: false);
         foreach (int layer in model.MoeLayers)
         {
+            if (_faults.Count > EnoughFaults) break;
+
             var options = ((MlpOptions.Sparse)model.Layers[layer]).Moe;
             _ = LayerResolver.Resolve(index, place, model.Quantization, layer, options, _used, _faults);
         }

@@ -10,12 +10,11 @@ namespace MoeSharp.Checkpoints;
 [DebuggerDisplay("{Path}: {Model.Family}, {MoeLayers.Count} MoE layers")]
 public sealed class MoeCheckpoint : IDisposable
 {
-    private readonly IDisposable _files;
-    private readonly LayerPlace _place;
+    private readonly ModelFolder _files;
 
-    private MoeCheckpoint(string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place)
+    private MoeCheckpoint(string path, ModelDescription model, ModelFolder files, LayerPlace place)
     {
-        (Path, Model, Tensors, _files, _place) = (path, model, tensors, files, place);
+        (Path, Model, _files, Place) = (path, model, files, place);
         MoeLayers = [.. model.MoeLayers];
     }
 
@@ -26,7 +25,7 @@ public sealed class MoeCheckpoint : IDisposable
     public ModelDescription Model { get; }
 
     /// <summary>All tensors.</summary>
-    public ITensorSource Tensors { get; }
+    public ITensorSource Tensors => _files;
 
     /// <summary>The indices of the layers that are a Mixture of Experts.</summary>
     public IReadOnlyList<int> MoeLayers { get; }
@@ -34,21 +33,40 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>What is odd but harmless, a sentence each; empty as a rule.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
 
+    /// <summary>Where the layers are.</summary>
+    internal LayerPlace Place { get; }
+
+    /// <summary>The files.</summary>
+    internal IReadOnlyList<SafetensorsFile> Files => _files.Files;
+
+    /// <summary>The tensors that are read from a file, in the order of their bytes.</summary>
+    internal IEnumerable<TensorInfo> TensorsOf(SafetensorsFile file) => file.Tensors.Values.Where(tensor => _files.Tensors.ContainsKey(tensor.Name) && _files.FileOf(tensor.Name) == file);
+
     /// <summary>Opens a folder with a <c>config.json</c> and weights, and checks everything but the values of weights.</summary>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
     public static MoeCheckpoint Open(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
 
+        return OpenWithWeights(folder, valueLimit: 0, out _);
+    }
+
+    /// <summary>Opens a folder, and checks the values of scales where all have no more bytes than <paramref name="valueLimit"/>.</summary>
+    internal static MoeCheckpoint OpenWithWeights(string folder, long valueLimit, out WeightIndex weights)
+    {
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
-        var (model, family) = ModelConfig.ReadWithFamily(System.IO.Path.Combine(folder, ModelConfig.FileName), out var configWarnings);
+        string config = System.IO.Path.Combine(folder, ModelConfig.FileName);
+        if (!File.Exists(config)) throw new CheckpointException(folder, $"The folder has no {ModelConfig.FileName}, which says what the model is. Fetch it too, or name one of the folder's files.");
+
+        var (model, family) = ModelConfig.ReadWithFamily(config, out var configWarnings);
         var files = ModelFolder.Open(folder);
         try
         {
             var place = LayerPlace.Find(family, files.Tensors.Keys);
-            var check = new CheckpointCheck(model, files, place);
+            weights = new WeightIndex(files, model.Quantization, valueLimit: valueLimit);
+            var check = new CheckpointCheck(model, files, place, weights);
             check.Run();
-            return new MoeCheckpoint(folder, model, files, files, place) { Warnings = [.. configWarnings, .. files.Warnings, .. check.Warnings] };
+            return new MoeCheckpoint(folder, model, files, place) { Warnings = [.. configWarnings, .. files.Warnings, .. check.Warnings] };
         }
         catch
         {
@@ -64,26 +82,13 @@ public sealed class MoeCheckpoint : IDisposable
     public StoredMoeLayer Layer(int index)
     {
         if (index < 0 || index >= Model.Layers.Count || Model.Layers[index] is not MlpOptions.Sparse sparse)
-            throw new ArgumentException($"Layer {index} is no Mixture of Experts; of the {Model.Layers.Count} layers these are: {Ranges(MoeLayers)}.", nameof(index));
+            throw new ArgumentException($"Layer {index} is no Mixture of Experts; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.", nameof(index));
 
         var faults = new List<string>();
-        var found = new WeightIndex(Tensors, Model.Quantization, _place.PrefixOf(index));
-        return LayerResolver.Resolve(found, _place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
+        var found = new WeightIndex(Tensors, Model.Quantization, Place.PrefixOf(index));
+        return LayerResolver.Resolve(found, Place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
     }
 
     /// <summary>Closes the files; matrices of layers must no longer be decoded.</summary>
     public void Dispose() => _files.Dispose();
-
-    // 1-3, 5
-    private static string Ranges(IReadOnlyList<int> layers)
-    {
-        var ranges = new List<(int First, int Last)>();
-        foreach (int layer in layers)
-        {
-            if (ranges.Count > 0 && ranges[^1].Last == layer - 1) ranges[^1] = (ranges[^1].First, layer);
-            else ranges.Add((layer, layer));
-        }
-
-        return ranges.Count == 0 ? "none" : string.Join(", ", ranges.Select(range => range.First == range.Last ? $"{range.First}" : $"{range.First}-{range.Last}"));
-    }
 }

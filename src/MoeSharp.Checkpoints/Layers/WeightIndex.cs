@@ -23,11 +23,26 @@ internal sealed class WeightIndex
     /// <param name="source">The tensors.</param>
     /// <param name="config">What their config says of quantized ones; null for nothing.</param>
     /// <param name="prefix">What the names of tensors start with that are looked at.</param>
-    /// <param name="checksValues">Whether values that could contradict, such as scales, are read.</param>
-    public WeightIndex(ITensorSource source, QuantizationConfig? config, string prefix = "", bool checksValues = true)
+    /// <param name="valueLimit">Values that could contradict, such as scales, are read when they have no more bytes than this together.</param>
+    public WeightIndex(ITensorSource source, QuantizationConfig? config, string prefix = "", long valueLimit = long.MaxValue)
     {
         (_source, _config) = (source, config);
-        _quantized = QuantizedNames.Find(source, prefix, checksValues).ToDictionary(parts => parts.Name);
+        Parts = QuantizedNames.Find(source, prefix, valueLimit);
+        _quantized = Parts.Weights.ToDictionary(parts => parts.Name);
+    }
+
+    /// <summary>The tensors of all quantized weights.</summary>
+    public QuantizedParts Parts { get; }
+
+    /// <summary>A quantized weight; null when it is at fault: then the faults say so, the first time.</summary>
+    public QuantizedWeight? Read(WeightParts parts, List<string> faults)
+    {
+        if (_read.TryGetValue(parts.Name, out var weight)) return weight;
+
+        weight = QuantizedWeights.Read(parts, _config?.SchemeOf(parts.Name));
+        faults.AddRange(parts.Faults);
+        _read.Add(parts.Name, weight);
+        return weight;
     }
 
     /// <summary>Whether there is a weight, of whatever kind.</summary>
@@ -63,16 +78,6 @@ internal sealed class WeightIndex
         foreach (long[] shape in shapes) fits |= info.Shape.SequenceEqual(shape);
         if (!fits) faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", info.Shape)}]; config.json asks for [{string.Join(", ", shapes[0])}].");
         return fits ? _source.Data(name) : null;
-    }
-
-    private QuantizedWeight? Read(WeightParts parts, List<string> faults)
-    {
-        if (_read.TryGetValue(parts.Name, out var weight)) return weight;
-
-        weight = QuantizedWeights.Read(parts, _config?.SchemeOf(parts.Name));
-        faults.AddRange(parts.Faults);
-        _read.Add(parts.Name, weight);
-        return weight;
     }
 
     private FoundWeight? Quantized(WeightParts parts, List<string> faults) => Read(parts, faults) is not { } weight ? null :

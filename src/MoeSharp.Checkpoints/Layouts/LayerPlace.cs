@@ -9,6 +9,8 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
 
     private readonly HashSet<string> _names = [.. Layout.RouterTensors];
     private readonly string[] _experts = [.. Layout.Experts.SelectMany(way => way).Select(weight => weight.Name.Split(StoredWeight.ExpertPlace)[0])];
+    private readonly string[] _shared = [.. Layout.Shared.SelectMany(way => way).Select(weight => weight.Name), .. ((string?[])[Layout.SharedRouter]).OfType<string>()];
+    private readonly string _router = $"{Layout.Router}.";
     private readonly string _before = Prefix[..Prefix.IndexOf(IndexPlace, StringComparison.Ordinal)];
     private readonly string _after = Prefix[(Prefix.IndexOf(IndexPlace, StringComparison.Ordinal) + IndexPlace.Length)..];
 
@@ -37,7 +39,18 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
     }
 
     /// <summary>Whether a name in a layer is of a MoE layer alone: its router or experts.</summary>
-    public bool IsOfMoe(string name) => _names.Contains(name) || Array.Exists(_experts, experts => name.StartsWith(experts, StringComparison.Ordinal));
+    public bool IsOfMoe(string name) => _names.Contains(name) || IsExperts(name);
+
+    /// <summary>What a name in a layer is for, as far as the layout says: router, experts or shared expert; null for anything else.</summary>
+    public TensorKind? KindOf(string name)
+    {
+        if (IsExperts(name)) return TensorKind.Experts;
+        if (Array.Exists(_shared, shared => name.StartsWith(shared, StringComparison.Ordinal))) return TensorKind.SharedExperts;
+
+        return _names.Contains(name) || name.StartsWith(_router, StringComparison.Ordinal) ? TensorKind.Routers : null;
+    }
+
+    private bool IsExperts(string name) => Array.Exists(_experts, experts => name.StartsWith(experts, StringComparison.Ordinal));
 
     private int CountOf(IEnumerable<string> tensors) => tensors.Count(tensor => TryParse(tensor, out _, out string name) && IsOfMoe(name));
 }

@@ -24,8 +24,8 @@ internal static class QuantizedNames
     /// <summary>The quantized weights of a source, in the order of their first tensors.</summary>
     /// <param name="source">The source.</param>
     /// <param name="prefix">What the names of tensors start with that are looked at.</param>
-    /// <param name="checksValues">Whether their values are checked.</param>
-    public static IEnumerable<WeightParts> Find(ITensorSource source, string prefix = "", bool checksValues = true)
+    /// <param name="valueLimit">Their scales and zero points are read and checked when they have no more bytes than this together.</param>
+    public static QuantizedParts Find(ITensorSource source, string prefix = "", long valueLimit = long.MaxValue)
     {
         var modules = new OrderedDictionary<string, Dictionary<string, TensorData>>();
         foreach (string name in source.Tensors.Keys)
@@ -37,14 +37,20 @@ internal static class QuantizedNames
             parts.Add(suffix, source.Data(name));
         }
 
-        foreach (var (module, parts) in modules)
+        var quantized = new List<KeyValuePair<string, Dictionary<string, TensorData>>>();
+        foreach (var module in modules)
         {
-            if (!IsQuantized(parts)) continue;
-            if (parts.ContainsKey(StackedScaleInverse) && source.Tensors.ContainsKey(module)) parts.Add(Stacked, source.Data(module));
+            if (!IsQuantized(module.Value)) continue;
+            if (module.Value.ContainsKey(StackedScaleInverse) && source.Tensors.ContainsKey(module.Key)) module.Value.Add(Stacked, source.Data(module.Key));
 
-            yield return new WeightParts(module, parts) { ChecksValues = checksValues };
+            quantized.Add(module);
         }
+
+        long bytes = quantized.Sum(module => module.Value.Sum(part => IsCodes(part.Key) ? 0 : part.Value.Info.ByteCount));
+        return new(bytes, bytes <= valueLimit, [.. quantized.Select(module => new WeightParts(module.Key, module.Value) { ChecksValues = bytes <= valueLimit })]);
     }
+
+    private static bool IsCodes(string part) => part is Weight or Stacked or Packed or GptqCodes or Blocks;
 
     private static string? SuffixOf(string name) => Array.Find(Suffixes, suffix => name.EndsWith(suffix, StringComparison.Ordinal));
 
@@ -59,3 +65,9 @@ internal static class QuantizedNames
         return hasScale || hasBlockScales || isBareFloat8 || parts.Keys.Any(part => part is not (Weight or Scale or Blocks or BlockScales));
     }
 }
+
+/// <summary>The quantized weights of a source.</summary>
+/// <param name="ValueBytes">The bytes of all that is not codes: scales, zero points, indices.</param>
+/// <param name="ChecksValues">Whether those are checked.</param>
+/// <param name="Weights">The weights, in the order of their first tensors.</param>
+internal sealed record QuantizedParts(long ValueBytes, bool ChecksValues, IReadOnlyList<WeightParts> Weights);

@@ -18,7 +18,7 @@ public static class QuantizedWeights
 
         var weights = new List<QuantizedWeight>();
         var faults = new List<string>();
-        foreach (var parts in QuantizedNames.Find(source))
+        foreach (var parts in QuantizedNames.Find(source).Weights)
         {
             if (Read(parts, config?.SchemeOf(parts.Name)) is { } weight) weights.Add(weight);
             faults.AddRange(parts.Faults);
