@@ -36,8 +36,8 @@ public sealed record ModelReport
     /// <summary>What is odd but harmless, a sentence each.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
-    /// <summary>The bytes of all tensors.</summary>
-    public TensorTotals Totals => TensorTotals.Of(Tensors);
+    /// <summary>All tensors.</summary>
+    public required TensorTotals Totals { get; init; }
 
     /// <summary>Reads a folder as strictly as <see cref="MoeCheckpoint.Open"/>, and checks the quantized weights that are in no MoE layer as well.</summary>
     /// <param name="folder">A folder with a <c>config.json</c> and weights.</param>

@@ -15,6 +15,7 @@ internal sealed class ModelReportBuilder(MoeCheckpoint checkpoint, WeightIndex w
             Path = checkpoint.Path,
             Model = _model,
             Tensors = tensors,
+            Totals = TensorTotals.Of(tensors),
             Kinds = [.. tensors.GroupBy(tensor => tensor.Kind!.Value).OrderBy(kind => kind.Key).Select(kind => new KindReport(kind.Key, TensorTotals.Of(kind), FormatReport.Of(kind)))],
             Files = [.. tensors.GroupBy(tensor => tensor.File).Select(file => new FileReport(file.Key, TensorTotals.Of(file)))],
             MoeLayers = [.. checkpoint.MoeLayers.GroupBy(layer => Options(layer)).Select(layers => new MoeLayersReport([.. layers], layers.Key))],

@@ -19,7 +19,7 @@ internal sealed class QuantizedFormats
             var found = new List<string>();
             if (weights.Read(parts, found) is { } weight) formats.Add(parts, weight);
             odd.AddRange(parts.Warnings);
-            if (found.Count > 0) (isForgiven(parts.TensorNames[0]) ? odd : faults).AddRange(found);
+            if (found.Count > 0) (isForgiven(parts.TensorNames.First()) ? odd : faults).AddRange(found);
         }
 
         warnings = odd;

@@ -28,7 +28,7 @@ public sealed record TensorFileReport
     public required IReadOnlyList<string> Warnings { get; init; }
 
     /// <summary>All tensors.</summary>
-    public TensorTotals Totals => TensorTotals.Of(Tensors);
+    public required TensorTotals Totals { get; init; }
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="CheckpointException">The file is damaged, or its quantized weights contradict themselves; one message lists all that is wrong.</exception>
@@ -48,6 +48,7 @@ public sealed record TensorFileReport
             Path = path,
             Metadata = file.Metadata,
             Tensors = tensors,
+            Totals = TensorTotals.Of(tensors),
             Types = [.. tensors.GroupBy(tensor => tensor.Info.Type).Select(type => new TypeReport(type.Key, TensorTotals.Of(type))).OrderByDescending(type => type.Totals.Bytes)],
             Quantized = FormatReport.Of(tensors.Where(tensor => formats.IsQuantized(tensor.Info))),
             Scales = weights.Parts.Weights.Count > 0 ? new(weights.Parts.ValueBytes, weights.Parts.ChecksValues) : null,

@@ -13,7 +13,7 @@ internal sealed class TensorKinds(ModelDescription model, LayerPlace place)
     /// <param name="layer">The layer that it is in; null for none.</param>
     public TensorKind Of(string tensor, out int? layer)
     {
-        bool isOfLayer = place.TryParse(tensor, out int index, out string name);
+        bool isOfLayer = place.TryParse(tensor, out int index, out var name);
         layer = isOfLayer ? index : null;
         if (isOfLayer) return index >= model.Layers.Count ? TensorKind.Extras : place.KindOf(name) ?? InLayer(name);
 
@@ -34,11 +34,11 @@ internal sealed class TensorKinds(ModelDescription model, LayerPlace place)
     private static bool IsEmbedding(string tensor) =>
         tensor.Contains("embed", StringComparison.Ordinal) || tensor.Contains("wte", StringComparison.Ordinal) || IsHead(tensor);
 
-    private static TensorKind InLayer(string name)
+    private static TensorKind InLayer(ReadOnlySpan<char> name)
     {
-        foreach (var part in name.AsSpan().Split('.'))
+        foreach (var part in name.Split('.'))
         {
-            string word = name[part];
+            string word = name[part].ToString();
             if (word.Contains("norm", StringComparison.Ordinal)) continue;      // norm_attn_norm.attn.Wqkv is of the attention
             if (Array.Exists(Mixers, mixer => word.Contains(mixer, StringComparison.Ordinal))) return TensorKind.Attention;
             if (Mlps.Contains(word)) return TensorKind.DenseMlps;

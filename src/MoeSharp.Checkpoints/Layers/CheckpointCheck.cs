@@ -17,7 +17,7 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
 
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
-    private readonly HashSet<string> _used = [];
+    private readonly HashSet<string> _used = new(source.Tensors.Count);
 
     public IReadOnlyList<string> Warnings => _warnings;
 
@@ -52,12 +52,12 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
         {
             if (_used.Contains(tensor)) continue;
 
-            bool isOfLayer = place.TryParse(tensor, out int layer, out string name);
+            bool isOfLayer = place.TryParse(tensor, out int layer, out var name);
             if (isOfLayer && layer >= model.Layers.Count) continue;      // layers for predicting several tokens at once
 
             bool isSparse = isOfLayer && model.Layers[layer] is MlpOptions.Sparse;
             if (isOfLayer && !isSparse && place.IsOfMoe(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is of a Mixture of Experts, but by config.json layer {layer} is dense.");
-            else if (isSparse && IsUnexpected(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that config.json describes.");
+            else if (isSparse && IsUnexpected(name.ToString())) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that config.json describes.");
             else if (!KnownParts.Any(part => tensor.Contains(part, StringComparison.OrdinalIgnoreCase))) _warnings.Add($"Tensor {TensorName.Quote(tensor)} is none that models of this family are known to have; it is not used.");
         }
     }

@@ -40,7 +40,7 @@ public sealed class MoeCheckpoint : IDisposable
     internal IReadOnlyList<SafetensorsFile> Files => _files.Files;
 
     /// <summary>The tensors that are read from a file, in the order of their bytes.</summary>
-    internal IEnumerable<TensorInfo> TensorsOf(SafetensorsFile file) => file.Tensors.Values.Where(tensor => _files.Tensors.ContainsKey(tensor.Name) && _files.FileOf(tensor.Name) == file);
+    internal IEnumerable<TensorInfo> TensorsOf(SafetensorsFile file) => _files.TensorsOf(file);
 
     /// <summary>Opens a folder with a <c>config.json</c> and weights, and checks everything but the values of weights.</summary>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>

@@ -47,22 +47,20 @@ internal sealed class WeightIndex
 
     /// <summary>Whether there is a weight, of whatever kind.</summary>
     public bool Has(string name, bool isBlocks = false) =>
-        _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && PlainName(name) is not null;
+        _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && FindPlain(name) is not null;
 
     /// <summary>A weight. Null when it is missing, or at fault: then the faults say so.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="isBlocks">Whether it is MXFP4 blocks.</param>
-    /// <param name="tensor">The tensor that is missing where it is.</param>
+    /// <param name="suffix">What the name of its tensor has more, for the message where it is missing.</param>
     /// <param name="faults">Receives what is wrong.</param>
-    public FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults)
+    public FoundWeight? Find(string name, bool isBlocks, string suffix, List<string> faults)
     {
-        if (!Has(name, isBlocks))
-        {
-            faults.Add($"Tensor {TensorName.Quote(tensor)} is missing.");
-            return null;
-        }
+        if (_quantized.TryGetValue(name, out var parts) && IsBlocks(parts) == isBlocks) return Quantized(parts, faults);
+        if (parts is null && !isBlocks && FindPlain(name) is { } plain) return Plain(plain, faults);
 
-        return _quantized.TryGetValue(name, out var parts) ? Quantized(parts, faults) : Plain(PlainName(name)!, faults);       // there is one
+        faults.Add($"Tensor {TensorName.Quote(name + suffix)} is missing.");
+        return null;
     }
 
     /// <summary>A tensor of plain numbers, by its full name, in one of several shapes. Null when it is missing, or at fault: then the faults say so.</summary>
@@ -81,19 +79,15 @@ internal sealed class WeightIndex
     }
 
     private FoundWeight? Quantized(WeightParts parts, List<string> faults) => Read(parts, faults) is not { } weight ? null :
-        new(weight.Name, weight.Format, weight.Shape, parts.TensorNames, index => weight.Matrices[index]) { IsQuantized = true };
+        new(weight.Name, weight.Format, weight.Shape, [.. parts.TensorNames], index => weight.Matrices[index]) { IsQuantized = true };
 
-    private FoundWeight? Plain(string name, List<string> faults)
+    private FoundWeight? Plain(TensorInfo tensor, List<string> faults)
     {
-        var data = _source.Data(name);
-        var (type, shape) = (data.Info.Type, data.Info.Shape);
-        if (!PlainMatrix.Types.Contains(type))
-        {
-            faults.Add($"Tensor {TensorName.Quote(name)} is {type.FileName()}; expected F32, BF16 or F16, or a quantized weight with its scales.");
-            return null;
-        }
+        var (name, type, isStacked) = (tensor.Name, tensor.Type, tensor.Shape.Count == 3);
+        if (PlainMatrix.Types.Contains(type)) return new(name, type.FileName(), tensor.Shape, [name], index => Matrix(isStacked ? _source.Data(name).Slice(index) : _source.Data(name)));
 
-        return new(name, type.FileName(), shape, [name], index => Matrix(shape.Count == 3 ? data.Slice(index) : data));
+        faults.Add($"Tensor {TensorName.Quote(name)} is {type.FileName()}; expected F32, BF16 or F16, or a quantized weight with its scales.");
+        return null;
     }
 
     // its shape was checked before
@@ -101,5 +95,6 @@ internal sealed class WeightIndex
 
     private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales);
 
-    private string? PlainName(string name) => _source.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}") ? $"{name}{QuantizedNames.Weight}" : _source.Tensors.ContainsKey(name) ? name : null;
+    private TensorInfo? FindPlain(string name) =>
+        _source.Tensors.TryGetValue($"{name}{QuantizedNames.Weight}", out var tensor) || _source.Tensors.TryGetValue(name, out tensor) ? tensor : null;
 }

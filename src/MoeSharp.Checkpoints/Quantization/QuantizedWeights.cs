@@ -37,7 +37,7 @@ public static class QuantizedWeights
         ArgumentNullException.ThrowIfNull(blocks);
         if (!Enum.IsDefined(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such type.");
 
-        var parts = new WeightParts(blocks.Info.Name, new() { [Stacked] = blocks });
+        var parts = new WeightParts(blocks.Info.Name, [new(Stacked, blocks)]);
         return Read(parts, blocks, matrixRank: 2, each => GgufTypes.Read(each, each.Find(Stacked)!, type)) ?? throw CheckpointException.Listing(file, parts.Faults);
     }
 
