@@ -52,7 +52,7 @@ public sealed record TensorFileReport
             Types = [.. tensors.GroupBy(tensor => tensor.Info.Type).Select(type => new TypeReport(type.Key, TensorTotals.Of(type))).OrderByDescending(type => type.Totals.Bytes)],
             Quantized = FormatReport.Of(tensors.Where(tensor => formats.IsQuantized(tensor.Info))),
             Scales = weights.Parts.Weights.Count > 0 ? new(weights.Parts.ValueBytes, weights.Parts.ChecksValues) : null,
-            Warnings = [.. warnings, .. odd],
+            Warnings = weights.Parts.Weights.Count > 0 ? [.. warnings, .. odd] : [],       // the config says nothing of plain tensors
         };
     }
 
