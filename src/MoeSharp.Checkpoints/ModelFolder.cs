@@ -26,16 +26,7 @@ public sealed class ModelFolder : ITensorSource, IDisposable
         Files = files;
         Warnings = warnings;
 
-        var tensors = new OrderedDictionary<string, TensorInfo>(fileOf.Count);
-        foreach (var file in files)
-        {
-            foreach (var (name, tensor) in file.Tensors)
-            {
-                if (fileOf.TryGetValue(name, out var owner) && owner == file) tensors.Add(name, tensor);
-            }
-        }
-
-        Tensors = tensors;
+        Tensors = files.Count == 1 && fileOf.Count == files[0].Tensors.Count ? files[0].Tensors : Collect(files);
     }
 
     /// <summary>The folder as given to <see cref="Open"/>.</summary>
@@ -86,6 +77,9 @@ public sealed class ModelFolder : ITensorSource, IDisposable
     /// <inheritdoc/>
     public TensorData Data(string name) => FileOf(name).Data(name);
 
+    /// <summary>The tensors that are read from a file, in the order of their bytes.</summary>
+    internal IEnumerable<TensorInfo> TensorsOf(SafetensorsFile file) => Files.Count == 1 ? Tensors.Values : file.Tensors.Values.Where(tensor => _fileOf.GetValueOrDefault(tensor.Name) == file);
+
     string ITensorSource.Path => Folder;
 
     /// <summary>The file that a tensor is in.</summary>
@@ -97,6 +91,20 @@ public sealed class ModelFolder : ITensorSource, IDisposable
     public void Dispose()
     {
         foreach (var file in Files) file.Dispose();
+    }
+
+    private OrderedDictionary<string, TensorInfo> Collect(IReadOnlyList<SafetensorsFile> files)
+    {
+        var tensors = new OrderedDictionary<string, TensorInfo>(_fileOf.Count);
+        foreach (var file in files)
+        {
+            foreach (var (name, tensor) in file.Tensors)
+            {
+                if (_fileOf.TryGetValue(name, out var owner) && owner == file) tensors.Add(name, tensor);
+            }
+        }
+
+        return tensors;
     }
 
     private static bool HasStrayFiles(string folder)

@@ -33,14 +33,16 @@ internal sealed class ShardIndex
             throw new CheckpointException(path, "The index needs a 'weight_map' from tensor names to file names.");
         }
 
-        var weightMap = new List<KeyValuePair<string, string>>();
+        var weightMap = new List<KeyValuePair<string, string>>(map.GetPropertyCount());
+        string shard = "";
         foreach (var entry in map.EnumerateObject())
         {
             if (entry.Value.ValueKind != JsonValueKind.String)
             {
                 throw new CheckpointException(path, $"'weight_map' gives no file name for {TensorName.Quote(entry.Name)}.");
             }
-            weightMap.Add(new(entry.Name, entry.Value.GetString()!)); // a string is never null
+            if (!entry.Value.ValueEquals(shard)) shard = entry.Value.GetString()!; // a string is never null, and most follow each other
+            weightMap.Add(new(entry.Name, shard));
         }
 
         if (weightMap.Count == 0) throw new CheckpointException(path, "'weight_map' is empty: no tensor is in any file.");

@@ -9,7 +9,10 @@ internal sealed class ShardedModelReader(string folder)
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
     private readonly OrderedDictionary<string, SafetensorsFile?> _shards = []; // null: named, but at fault
-    private readonly Dictionary<string, SafetensorsFile> _fileOf = [];
+    private readonly Dictionary<string, SafetensorsFile?> _fileOf = [];
+    private readonly Dictionary<SafetensorsFile, int> _taken = [];          // how many of a file's tensors the index takes from it
+    private readonly Dictionary<string, string> _faultOf = [];              // why a file is at fault, until it is reported
+    private long _bytes;
 
     /// <summary>Opens everything, or throws one <see cref="CheckpointException"/> with all faults and leaves nothing open.</summary>
     public ModelFolder Open()
@@ -17,18 +20,16 @@ internal sealed class ShardedModelReader(string folder)
         var index = ShardIndex.Read(Path.Combine(folder, ShardIndex.FileName));
         try
         {
-            var names = new HashSet<string>();
-            foreach (var (tensor, shard) in index.WeightMap)
-            {
-                if (!names.Add(tensor)) _faults.Add($"The index names tensor {TensorName.Quote(tensor)} twice.");
-                else Assign(tensor, shard);
-            }
+            OpenShards(index);
+            _fileOf.EnsureCapacity(index.WeightMap.Count);
+            foreach (var (tensor, shard) in index.WeightMap) Assign(tensor, shard);
 
             if (_faults.Count > 0) throw CheckpointException.Listing(Path.Combine(folder, ShardIndex.FileName), _faults);
 
             WarnOfUnusedTensors();
             WarnOfTotalSize(index.TotalSize);
-            return new ModelFolder(folder, [.. _shards.Values.OfType<SafetensorsFile>()], _fileOf, _warnings);
+            // without a fault there is a file for every tensor
+            return new ModelFolder(folder, [.. _shards.Values.OfType<SafetensorsFile>()], _fileOf!, _warnings);
         }
         catch
         {
@@ -37,29 +38,52 @@ internal sealed class ShardedModelReader(string folder)
         }
     }
 
-    private void Assign(string tensor, string shard)
+    /// <summary>Opens all files that the index names, several at once: of a thousand, each waits for the disk.</summary>
+    private void OpenShards(ShardIndex index)
     {
-        if (!_shards.TryGetValue(shard, out var file)) _shards.Add(shard, file = OpenShard(shard));
-        if (file is null) return; // reported once, when it failed to open
+        string[] shards = [.. index.WeightMap.Select(entry => entry.Value).Distinct()];
+        var files = new SafetensorsFile?[shards.Length];
+        var faults = new string?[shards.Length];
+        try
+        {
+            Parallel.For(0, shards.Length, i => files[i] = OpenShard(shards[i], out faults[i]));
+        }
+        finally
+        {
+            for (int i = 0; i < shards.Length; i++) _shards.Add(shards[i], files[i]);
+        }
 
-        if (file.Tensors.ContainsKey(tensor)) _fileOf.Add(tensor, file);
-        else _faults.Add($"The index sends tensor {TensorName.Quote(tensor)} to {TensorName.Quote(shard)}, which does not have it.");
+        for (int i = 0; i < shards.Length; i++)
+        {
+            if (faults[i] is { } fault) _faultOf.Add(shards[i], fault);
+        }
     }
 
-    private SafetensorsFile? OpenShard(string shard)
+    private void Assign(string tensor, string shard)
     {
-        if (!IsPlainName(shard))
+        var file = _shards[shard];
+        if (!_fileOf.TryAdd(tensor, file)) _faults.Add($"The index names tensor {TensorName.Quote(tensor)} twice.");
+        else if (file is null) ReportOnce(shard);
+        else if (!file.Tensors.TryGetValue(tensor, out var info)) _faults.Add($"The index sends tensor {TensorName.Quote(tensor)} to {TensorName.Quote(shard)}, which does not have it.");
+        else
         {
-            _faults.Add($"The index names the file {TensorName.Quote(shard)}; only a plain name of a .safetensors file in the same folder is allowed.");
-            return null;
+            _bytes += info.ByteCount;
+            _taken[file] = _taken.GetValueOrDefault(file) + 1;
         }
+    }
 
+    private void ReportOnce(string shard)
+    {
+        if (_faultOf.Remove(shard, out string? fault)) _faults.Add(fault);
+    }
+
+    private SafetensorsFile? OpenShard(string shard, out string? fault)
+    {
         string path = Path.Combine(folder, shard);
-        if (!File.Exists(path))
-        {
-            _faults.Add($"The index names the file {TensorName.Quote(shard)}, which is not there.");
-            return null;
-        }
+        fault = !IsPlainName(shard) ? $"The index names the file {TensorName.Quote(shard)}; only a plain name of a .safetensors file in the same folder is allowed."
+            : !File.Exists(path) ? $"The index names the file {TensorName.Quote(shard)}, which is not there."
+            : null;
+        if (fault is not null) return null;
 
         try
         {
@@ -67,7 +91,7 @@ internal sealed class ShardedModelReader(string folder)
         }
         catch (CheckpointException e)
         {
-            _faults.Add(e.Message);
+            fault = e.Message;
             return null;
         }
     }
@@ -79,21 +103,19 @@ internal sealed class ShardedModelReader(string folder)
     {
         foreach (var (shard, file) in _shards)
         {
-            string[] unused = [.. file!.Tensors.Keys.Where(name => _fileOf.GetValueOrDefault(name) != file)]; // no null without a fault
-            if (unused.Length > 0)
-            {
-                _warnings.Add(
-                    $"{shard} has tensors that the index does not take from it and that are not used: {unused.Length}, the first {TensorName.Quote(unused[0])}.");
-            }
+            if (_taken.GetValueOrDefault(file!) == file!.Tensors.Count) continue;       // no null without a fault
+
+            string[] unused = [.. file.Tensors.Keys.Where(name => _fileOf.GetValueOrDefault(name) != file)];
+            _warnings.Add(
+                $"{shard} has tensors that the index does not take from it and that are not used: {unused.Length}, the first {TensorName.Quote(unused[0])}.");
         }
     }
 
     private void WarnOfTotalSize(long? announced)
     {
-        long actual = _fileOf.Sum(entry => entry.Value.Tensors[entry.Key].ByteCount);
-        if (announced is { } size && size != actual)
+        if (announced is { } size && size != _bytes)
         {
-            _warnings.Add($"{ShardIndex.FileName} gives a total_size of {size} bytes; its tensors have {actual}.");
+            _warnings.Add($"{ShardIndex.FileName} gives a total_size of {size} bytes; its tensors have {_bytes}.");
         }
     }
 }

@@ -26,6 +26,7 @@ public sealed class CompletionsTests : IDisposable
 
     [Theory]
     [InlineData("moesharp tr", "trace train")]
+    [InlineData("moesharp inspect --", "--help --json --layer --tensors --verbose")]
     [InlineData("moesharp train --ba", "--backend --balance --balance-scope --balance-scores --batch-size")]
     [InlineData("moesharp train --balance ", "bias loss none")]
     [InlineData("moesharp kernels --dump ", "matmul.bf16.avx512.asm outer.bf16.avx512.asm")]

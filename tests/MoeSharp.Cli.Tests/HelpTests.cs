@@ -1,17 +1,14 @@
-using MoeSharp.TestKit;
-
 namespace MoeSharp.Cli.Tests;
 
 /// <summary>The help of every command, word for word: what users read changes only on purpose.</summary>
 public sealed class HelpTests
 {
-    private const string Update = "MOESHARP_UPDATE_SNAPSHOTS";
-
     [Theory]
     [InlineData("")]
     [InlineData("train")]
     [InlineData("generate")]
     [InlineData("verify")]
+    [InlineData("inspect")]
     [InlineData("trace")]
     [InlineData("trace show")]
     [InlineData("trace stats")]
@@ -34,7 +31,7 @@ public sealed class HelpTests
 
         Assert.Equal(ExitCode.Success, tool.ExitCode);
         Assert.Empty(tool.Error);
-        AssertSnapshot($"help{command.Replace(' ', '-').Insert(0, command.Length > 0 ? "-" : "")}.txt", tool.Output);
+        Snapshot.Assert($"help{command.Replace(' ', '-').Insert(0, command.Length > 0 ? "-" : "")}.txt", tool.Output);
     }
 
     [Fact]
@@ -50,6 +47,7 @@ public sealed class HelpTests
     [InlineData("train")]
     [InlineData("generate")]
     [InlineData("verify")]
+    [InlineData("inspect")]
     [InlineData("trace show")]
     [InlineData("trace stats")]
     [InlineData("trace diff")]
@@ -66,14 +64,5 @@ public sealed class HelpTests
         var lines = CapturedTool.Run([.. command.Split(' '), "--help"]).Output.Split('\n');
 
         Assert.All(lines.TakeWhile(line => line != "Examples:"), line => Assert.True(line.Length <= 100, line)); // examples are there to be copied: never broken
-    }
-
-    private static void AssertSnapshot(string name, string text)
-    {
-        var file = Path.Combine(Fixtures.RepositoryRoot, "tests", "MoeSharp.Cli.Tests", "Snapshots", name);
-        if (Environment.GetEnvironmentVariable(Update) == "1") File.WriteAllText(file, text);
-
-        var expected = File.Exists(file) ? File.ReadAllText(file).ReplaceLineEndings("\n") : "";
-        Assert.True(expected == text, $"The help differs from {name}. If it should, run these tests with {Update}=1 and read what changed. It is now:\n{text}");
     }
 }

@@ -19,7 +19,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("train --zzzzzzzz", "Unknown option '--zzzzzzzz'.")]
     [InlineData("trian", "Unknown command 'trian'. Did you mean 'train'?")]
     [InlineData("tokenizer enocde x", "Unknown command 'enocde'. Did you mean 'encode'?")]
-    [InlineData("", "Which command? moesharp has train, generate, verify, trace, plot-load, tokenizer, bench, kernels, completions.")]
+    [InlineData("", "Which command? moesharp has train, generate, verify, inspect, trace, plot-load, tokenizer, bench, kernels, completions.")]
     [InlineData("tokenizer", "Which command? moesharp tokenizer has train, encode, decode.")]
     [InlineData("trace", "Which command? moesharp trace has show, stats, diff.")]
     [InlineData("train notes", "'notes' is one word too many. Usage: moesharp train [options]")]
@@ -48,6 +48,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("trace show run.trace --tokens 7..0", "--tokens is '7..0'; expected a range such as 0..7.")]
     [InlineData("trace show run.trace --tokens 7", "--tokens is '7'; expected a range such as 0..7.")]
     [InlineData("trace show run.trace --limit -1", "--limit is '-1'; expected a whole number of 0 or more.")]
+    [InlineData("inspect model --layer -1", "--layer is '-1'; expected a whole number of 0 or more.")]
     [InlineData("kernels --dump", "--dump needs a value: --dump NAME.")]
     [InlineData("kernels --dump matmul.bf16.avx512.asm --prefetch all", "--prefetch is 'all'; expected one of none, own, next.")]
     [InlineData("kernels --dump matmul.bf16.avx512.asm --rows 15", "--rows is '15', but the tiles of matmul.bf16.avx512.asm have 1 to 14 rows.")]
@@ -57,6 +58,7 @@ public sealed class WrongUsageTests : IDisposable
 
     [Theory]
     [InlineData("verify", "PATH... is missing. Usage: moesharp verify PATH... [options]")]
+    [InlineData("inspect", "PATH is missing. Usage: moesharp inspect PATH [options]")]
     [InlineData("generate model", "--prompt TEXT is missing. Usage: moesharp generate FOLDER --prompt TEXT [options]")]
     [InlineData("generate", "FOLDER and --prompt TEXT are missing. Usage: moesharp generate FOLDER --prompt TEXT [options]")]
     [InlineData("trace diff", "A and B are missing. Usage: moesharp trace diff A B [options]")]
@@ -115,6 +117,21 @@ public sealed class WrongUsageTests : IDisposable
 
     [Fact]
     public void Verify_PathThatDoesNotExist_NamesIt() => AssertRefused("There is no file or folder 'nowhere'.", "verify", "nowhere");
+
+    [Fact]
+    public void Inspect_PathThatDoesNotExist_NamesIt() => AssertRefused("There is no file or folder 'nowhere'.", "inspect", "nowhere");
+
+    [Fact]
+    public void Inspect_LayerThatTheModelDoesNotHave_SaysWhichThereAre() =>
+        AssertRefused("--layer is '9', but the layers of the model are 0 to 0.", "inspect", Fixtures.Path("hostile", "folders", "shards_ok"), "--layer", "9");
+
+    [Fact]
+    public void Inspect_LayerOfAFile_IsRefused() =>
+        AssertRefused("--layer shows a layer of a model, which is a folder; a file by itself has none.", "inspect", Fixtures.Path("qwen3_moe", "model.safetensors"), "--layer", "0");
+
+    [Fact]
+    public void Inspect_LayerAndTensors_SaysThatOneIsEnough() =>
+        AssertRefused("--layer shows the tensors of its layer; leave out --tensors.", "inspect", Fixtures.Path("qwen3_moe"), "--layer", "0", "--tensors");
 
     [Fact]
     public void Verify_FolderWithoutACase_SaysWhatACaseHas() =>

@@ -1,7 +1,7 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>Holds the tensors of a checkpoint against its config: all parameters of MoE layers are there, and nothing else is in them.</summary>
-internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place)
+internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place, IWeightIndex index)
 {
     private static readonly string[] Embeddings =
         ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight"];
@@ -13,18 +13,21 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     private static readonly string[] KnownParts =
         ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
 
+    private const int EnoughFaults = 10_000;       // a config may ask for a billion tensors that are not there
+
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
-    private readonly HashSet<string> _used = [];
+    private readonly HashSet<string> _used = new(source.Tensors.Count);
 
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Throws one <see cref="CheckpointException"/> that lists all that is wrong.</summary>
-    /// <param name="index">The weights of the checkpoint.</param>
-    public void Run(IWeightIndex index)
+    public void Run()
     {
         foreach (int layer in model.MoeLayers)
         {
+            if (_faults.Count > EnoughFaults) break;
+
             var options = ((MlpOptions.Sparse)model.Layers[layer]).Moe;
             _ = LayerResolver.Resolve(index, place, model.Quantization, layer, options, _used, _faults);
         }
@@ -49,12 +52,12 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
         {
             if (_used.Contains(tensor)) continue;
 
-            bool isOfLayer = place.TryParse(tensor, out int layer, out string name);
+            bool isOfLayer = place.TryParse(tensor, out int layer, out var name);
             if (isOfLayer && layer >= model.Layers.Count) continue;      // layers for predicting several tokens at once
 
             bool isSparse = isOfLayer && model.Layers[layer] is MlpOptions.Sparse;
             if (isOfLayer && !isSparse && place.IsOfMoe(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is of a Mixture of Experts, but by the config layer {layer} is dense.");
-            else if (isSparse && IsUnexpected(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that the config describes.");
+            else if (isSparse && IsUnexpected(name.ToString())) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that the config describes.");
             else if (!KnownParts.Any(part => tensor.Contains(part, StringComparison.OrdinalIgnoreCase))) _warnings.Add($"Tensor {TensorName.Quote(tensor)} is none that models of this family are known to have; it is not used.");
         }
     }

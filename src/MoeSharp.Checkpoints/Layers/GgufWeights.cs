@@ -7,11 +7,11 @@ internal sealed class GgufWeights(GgufFile file) : IWeightIndex
     public bool Has(string name, bool isBlocks = false) => !isBlocks && file.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}");
 
     /// <inheritdoc/>
-    public FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults)
+    public FoundWeight? Find(string name, bool isBlocks, string suffix, List<string> faults)
     {
         if (!Has(name, isBlocks))
         {
-            faults.Add($"Tensor {TensorName.Quote(tensor)} is missing.");
+            faults.Add($"Tensor {TensorName.Quote(name + suffix)} is missing.");
             return null;
         }
 

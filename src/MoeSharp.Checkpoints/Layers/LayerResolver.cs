@@ -70,15 +70,14 @@ internal sealed class LayerResolver
 
     private WeightMatrix? Matrix(string name, long[] shape)
     {
-        string tensor = $"{_prefix}{name}{QuantizedNames.Weight}";
-        return Find($"{_prefix}{name}", isBlocks: false, tensor, shape)?.Matrix(0);
+        return Find($"{_prefix}{name}", isBlocks: false, QuantizedNames.Weight, shape)?.Matrix(0);
     }
 
-    private FoundWeight? Find(string name, bool isBlocks, string tensor, long[] shape)
+    private FoundWeight? Find(string name, bool isBlocks, string suffix, long[] shape)
     {
-        if (_index.Find(name, isBlocks, tensor, _faults) is not { } found) return null;
+        if (_index.Find(name, isBlocks, suffix, _faults) is not { } found) return null;
 
-        _used.UnionWith(found.Tensors);
+        foreach (string tensor in found.Tensors) _used.Add(tensor);
         if (found.Shape.SequenceEqual(shape)) return found;
 
         _faults.Add($"Tensor {TensorName.Quote(found.Name)} has the shape [{string.Join(", ", found.Shape)}]; the config asks for [{string.Join(", ", shape)}].");
@@ -154,18 +153,23 @@ internal sealed class LayerResolver
             Biases = hasBias ? new StoredBiases(biases[WeightRole.Gate](index), biases[WeightRole.Up](index), biases[WeightRole.Down](index)) : null,
         };
 
-        bool IsThere(StoredWeight stored) => Enumerable.Range(0, stored.IsPerExpert ? count : 1).Any(expert => _index.Has(NameOf(stored.Name, expert), stored.IsBlocks));
+        bool IsThere(StoredWeight stored)
+        {
+            var names = NamesOf(stored.Name);
+            return Enumerable.Range(0, stored.IsPerExpert ? count : 1).Any(expert => _index.Has(names(expert), stored.IsBlocks));
+        }
     }
 
     /// <summary>The matrices of a stored weight by expert, as they are stored.</summary>
     private Func<int, WeightMatrix> Matrices(StoredWeight stored, int count, int width)
     {
         long[] shape = stored.Shape(count, width, _options.HiddenSize);
+        var names = NamesOf(stored.Name);
         var found = new FoundWeight?[stored.IsPerExpert ? count : 1];
         for (int expert = 0; expert < found.Length; expert++)
         {
-            string name = NameOf(stored.Name, expert);
-            found[expert] = Find(name, stored.IsBlocks, NameOf(stored.Tensor, expert), shape);
+            string name = names(expert);
+            found[expert] = Find(name, stored.IsBlocks, stored.Suffix, shape);
             if (found[expert] is not { } weight) continue;
 
             _formats.Add(weight.Type);
@@ -189,5 +193,13 @@ internal sealed class LayerResolver
         return index => all!.AsSpan(stored.Axis == ExpertAxis.Stacked ? index * size : 0, size).ToArray();
     }
 
-    private string NameOf(string name, int expert) => _prefix + name.Replace(StoredWeight.ExpertPlace, expert.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+    /// <summary>From an expert's number to a name.</summary>
+    private Func<int, string> NamesOf(string name)
+    {
+        int place = name.IndexOf(StoredWeight.ExpertPlace, StringComparison.Ordinal);
+        if (place < 0) return _ => _prefix + name;
+
+        var (before, after) = (_prefix + name[..place], name[(place + StoredWeight.ExpertPlace.Length)..]);
+        return expert => string.Create(CultureInfo.InvariantCulture, $"{before}{expert}{after}");
+    }
 }

@@ -3,9 +3,9 @@ using System.Diagnostics;
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// A model in a folder or a GGUF file, of any known family: what it is, and its MoE layers. Opening it reads the config and the headers of its files, and holds
-/// one against the other: every parameter of a MoE layer must be there once, in the right shape and type, and nothing else of a MoE layer may
-/// be. Weights are read when they are asked for. Reading is safe from several threads at once; closing while others read is not.
+/// A model in a folder or a GGUF file, of any known family: what it is, and its MoE layers. Opening it reads the config and the headers of its
+/// files, and holds one against the other: every parameter of a MoE layer must be there once, in the right shape and type, and nothing else of a
+/// MoE layer may be. Weights are read when they are asked for. Reading is safe from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Path}: {Model.Family}, {MoeLayers.Count} MoE layers")]
 public sealed class MoeCheckpoint : IDisposable
@@ -13,12 +13,11 @@ public sealed class MoeCheckpoint : IDisposable
     private const string GgufExtension = ".gguf";
 
     private readonly IDisposable _files;
-    private readonly LayerPlace _place;
     private readonly Func<string, IWeightIndex> _weightsOf;
 
     private MoeCheckpoint(string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place, Func<string, IWeightIndex> weightsOf)
     {
-        (Path, Model, Tensors, _files, _place, _weightsOf) = (path, model, tensors, files, place, weightsOf);
+        (Path, Model, Tensors, _files, Place, _weightsOf) = (path, model, tensors, files, place, weightsOf);
         MoeLayers = [.. model.MoeLayers];
     }
 
@@ -37,14 +36,20 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>What is odd but harmless, a sentence each; empty as a rule.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
 
+    /// <summary>Where the layers are.</summary>
+    internal LayerPlace Place { get; }
+
     /// <summary>Opens a folder with a <c>config.json</c> and weights, or a GGUF file, and checks everything but the values of weights.</summary>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
     public static MoeCheckpoint Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
 
-        return System.IO.Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase) && File.Exists(path) ? OpenGguf(path) : OpenFolder(path);
+        return IsGguf(path) ? OpenGguf(path) : OpenFolder(path, valueLimit: 0, out _, out _);
     }
+
+    /// <summary>Whether a path is that of a GGUF file.</summary>
+    internal static bool IsGguf(string path) => System.IO.Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase) && File.Exists(path);
 
     private static MoeCheckpoint OpenGguf(string path)
     {
@@ -62,22 +67,34 @@ public sealed class MoeCheckpoint : IDisposable
         }
     }
 
-    private static MoeCheckpoint OpenFolder(string folder)
+    /// <summary>Opens a folder, and checks the values of scales where all have no more bytes than <paramref name="valueLimit"/>.</summary>
+    internal static MoeCheckpoint OpenFolder(string folder, long valueLimit, out ModelFolder files, out WeightIndex weights)
     {
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
-        var (model, family) = ModelConfig.ReadWithFamily(ModelConfig.FileIn(folder), out var configWarnings);
-        var files = ModelFolder.Open(folder);
+        string config = ModelConfig.FileIn(folder);
+        if (!File.Exists(config)) throw new CheckpointException(folder, $"The folder has no {ModelConfig.FileName}, which says what the model is. Fetch it too, or name one of the folder's files.");
+
+        var (model, family) = ModelConfig.ReadWithFamily(config, out var configWarnings);
+        files = ModelFolder.Open(folder);
         try
         {
-            var place = LayerPlace.Find(family, files.Tensors.Keys);
-            var all = new WeightIndex(files, model.Quantization, checksValues: false);
-            return Checked(folder, model, files, files, place, [.. configWarnings, .. files.Warnings], all, prefix => new WeightIndex(files, model.Quantization, prefix));
+            var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys));
+            weights = new WeightIndex(files, quantization, valueLimit: valueLimit);
+            return Checked(folder, model, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix));
         }
         catch
         {
             files.Dispose();
             throw;
         }
+    }
+
+    private static MoeCheckpoint Checked(
+        string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf)
+    {
+        var check = new CheckpointCheck(model, tensors, place, all);
+        check.Run();
+        return new MoeCheckpoint(path, model, tensors, files, place, weightsOf) { Warnings = [.. warnings, .. check.Warnings] };
     }
 
     /// <summary>A MoE layer; the values that could contradict its shapes (scales, groups) are checked first.</summary>
@@ -87,11 +104,11 @@ public sealed class MoeCheckpoint : IDisposable
     public StoredMoeLayer Layer(int index)
     {
         if (index < 0 || index >= Model.Layers.Count || Model.Layers[index] is not MlpOptions.Sparse sparse)
-            throw new ArgumentException($"Layer {index} is no Mixture of Experts; of the {Model.Layers.Count} layers these are: {Ranges(MoeLayers)}.", nameof(index));
+            throw new ArgumentException($"Layer {index} is no Mixture of Experts; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.", nameof(index));
 
         var faults = new List<string>();
-        var found = _weightsOf(_place.PrefixOf(index));
-        return LayerResolver.Resolve(found, _place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
+        var weights = _weightsOf(Place.PrefixOf(index));
+        return LayerResolver.Resolve(weights, Place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
     }
 
     /// <summary>Loads a MoE layer for inference without TorchSharp; it keeps nothing of the checkpoint.</summary>
@@ -122,25 +139,4 @@ public sealed class MoeCheckpoint : IDisposable
 
     /// <summary>Closes the files; matrices of layers must no longer be decoded.</summary>
     public void Dispose() => _files.Dispose();
-
-    private static MoeCheckpoint Checked(
-        string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf)
-    {
-        var check = new CheckpointCheck(model, tensors, place);
-        check.Run(all);
-        return new MoeCheckpoint(path, model, tensors, files, place, weightsOf) { Warnings = [.. warnings, .. check.Warnings] };
-    }
-
-    // 1-3, 5
-    private static string Ranges(IReadOnlyList<int> layers)
-    {
-        var ranges = new List<(int First, int Last)>();
-        foreach (int layer in layers)
-        {
-            if (ranges.Count > 0 && ranges[^1].Last == layer - 1) ranges[^1] = (ranges[^1].First, layer);
-            else ranges.Add((layer, layer));
-        }
-
-        return ranges.Count == 0 ? "none" : string.Join(", ", ranges.Select(range => range.First == range.Last ? $"{range.First}" : $"{range.First}-{range.Last}"));
-    }
 }

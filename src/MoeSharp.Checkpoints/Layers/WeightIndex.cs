@@ -21,9 +21,9 @@ internal interface IWeightIndex
     /// <summary>A weight. Null when it is missing, or at fault: then the faults say so.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="isBlocks">Whether it is MXFP4 blocks.</param>
-    /// <param name="tensor">The tensor that is missing where it is.</param>
+    /// <param name="suffix">What the name of its tensor has more, for the message where it is missing.</param>
     /// <param name="faults">Receives what is wrong.</param>
-    FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults);
+    FoundWeight? Find(string name, bool isBlocks, string suffix, List<string> faults);
 
     /// <summary>A tensor of plain numbers, by its full name, in one of several shapes. Null when it is missing, or at fault: then the faults say so.</summary>
     TensorData? FindVector(string name, List<string> faults, params ReadOnlySpan<long[]> shapes);
@@ -40,27 +40,40 @@ internal sealed class WeightIndex : IWeightIndex
     /// <param name="source">The tensors.</param>
     /// <param name="config">What their config says of quantized ones; null for nothing.</param>
     /// <param name="prefix">What the names of tensors start with that are looked at.</param>
-    /// <param name="checksValues">Whether values that could contradict, such as scales, are read.</param>
-    public WeightIndex(ITensorSource source, QuantizationConfig? config, string prefix = "", bool checksValues = true)
+    /// <param name="valueLimit">Values that could contradict, such as scales, are read when they have no more bytes than this together.</param>
+    public WeightIndex(ITensorSource source, QuantizationConfig? config, string prefix = "", long valueLimit = long.MaxValue)
     {
         (_source, _config) = (source, config);
-        _quantized = QuantizedNames.Find(source, prefix, checksValues).ToDictionary(parts => parts.Name);
+        Parts = QuantizedNames.Find(source, prefix, valueLimit);
+        _quantized = Parts.Weights.ToDictionary(parts => parts.Name);
+    }
+
+    /// <summary>The tensors of all quantized weights.</summary>
+    public QuantizedParts Parts { get; }
+
+    /// <summary>A quantized weight; null when it is at fault: then the faults say so, the first time.</summary>
+    public QuantizedWeight? Read(WeightParts parts, List<string> faults)
+    {
+        if (_read.TryGetValue(parts.Name, out var weight)) return weight;
+
+        weight = QuantizedWeights.Read(parts, _config?.SchemeOf(parts.Name));
+        faults.AddRange(parts.Faults);
+        _read.Add(parts.Name, weight);
+        return weight;
     }
 
     /// <inheritdoc/>
     public bool Has(string name, bool isBlocks = false) =>
-        _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && PlainName(name) is not null;
+        _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && FindPlain(name) is not null;
 
     /// <inheritdoc/>
-    public FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults)
+    public FoundWeight? Find(string name, bool isBlocks, string suffix, List<string> faults)
     {
-        if (!Has(name, isBlocks))
-        {
-            faults.Add($"Tensor {TensorName.Quote(tensor)} is missing.");
-            return null;
-        }
+        if (_quantized.TryGetValue(name, out var parts) && IsBlocks(parts) == isBlocks) return Quantized(parts, faults);
+        if (parts is null && !isBlocks && FindPlain(name) is { } plain) return Plain(plain, faults);
 
-        return _quantized.TryGetValue(name, out var parts) ? Quantized(parts, faults) : Plain(PlainName(name)!, faults);       // there is one
+        faults.Add($"Tensor {TensorName.Quote(name + suffix)} is missing.");
+        return null;
     }
 
     /// <inheritdoc/>
@@ -81,30 +94,16 @@ internal sealed class WeightIndex : IWeightIndex
         return fits ? source.Data(name) : null;
     }
 
-    private QuantizedWeight? Read(WeightParts parts, List<string> faults)
-    {
-        if (_read.TryGetValue(parts.Name, out var weight)) return weight;
-
-        weight = QuantizedWeights.Read(parts, _config?.SchemeOf(parts.Name));
-        faults.AddRange(parts.Faults);
-        _read.Add(parts.Name, weight);
-        return weight;
-    }
-
     private FoundWeight? Quantized(WeightParts parts, List<string> faults) => Read(parts, faults) is not { } weight ? null :
-        new(weight.Name, weight.Format, weight.Shape, parts.TensorNames, index => weight.Matrices[index]) { IsQuantized = true };
+        new(weight.Name, weight.Format, weight.Shape, [.. parts.TensorNames], index => weight.Matrices[index]) { IsQuantized = true };
 
-    private FoundWeight? Plain(string name, List<string> faults)
+    private FoundWeight? Plain(TensorInfo tensor, List<string> faults)
     {
-        var data = _source.Data(name);
-        var (type, shape) = (data.Info.Type, data.Info.Shape);
-        if (!PlainMatrix.Types.Contains(type))
-        {
-            faults.Add($"Tensor {TensorName.Quote(name)} is {type.FileName()}; expected F32, BF16 or F16, or a quantized weight with its scales.");
-            return null;
-        }
+        var (name, type, isStacked) = (tensor.Name, tensor.Type, tensor.Shape.Count == 3);
+        if (PlainMatrix.Types.Contains(type)) return new(name, type.FileName(), tensor.Shape, [name], index => Matrix(isStacked ? _source.Data(name).Slice(index) : _source.Data(name)));
 
-        return new(name, type.FileName(), shape, [name], index => Matrix(shape.Count == 3 ? data.Slice(index) : data));
+        faults.Add($"Tensor {TensorName.Quote(name)} is {type.FileName()}; expected F32, BF16 or F16, or a quantized weight with its scales.");
+        return null;
     }
 
     // its shape was checked before
@@ -112,5 +111,6 @@ internal sealed class WeightIndex : IWeightIndex
 
     private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales) || parts.Has(QuantizedNames.DottedBlocks);
 
-    private string? PlainName(string name) => _source.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}") ? $"{name}{QuantizedNames.Weight}" : _source.Tensors.ContainsKey(name) ? name : null;
+    private TensorInfo? FindPlain(string name) =>
+        _source.Tensors.TryGetValue($"{name}{QuantizedNames.Weight}", out var tensor) || _source.Tensors.TryGetValue(name, out tensor) ? tensor : null;
 }

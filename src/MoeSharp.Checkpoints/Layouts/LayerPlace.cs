@@ -7,8 +7,10 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
 {
     private const string IndexPlace = "{l}";
 
-    private readonly HashSet<string> _names = [.. Layout.RouterTensors];
-    private readonly string[] _experts = [.. Layout.Experts.SelectMany(way => way).Select(weight => weight.Name.Split(StoredWeight.ExpertPlace)[0])];
+    private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _names = Layout.RouterTensors.ToHashSet().GetAlternateLookup<ReadOnlySpan<char>>();
+    private readonly string[] _experts = [.. Layout.Experts.SelectMany(way => way).Select(weight => weight.Name.Split(StoredWeight.ExpertPlace)[0]).Distinct()];
+    private readonly string[] _shared = [.. Layout.Shared.SelectMany(way => way).Select(weight => weight.Name), .. ((string?[])[Layout.SharedRouter]).OfType<string>()];
+    private readonly string _router = $"{Layout.Router}.";
     private readonly string _before = Prefix[..Prefix.IndexOf(IndexPlace, StringComparison.Ordinal)];
     private readonly string _after = Prefix[(Prefix.IndexOf(IndexPlace, StringComparison.Ordinal) + IndexPlace.Length)..];
 
@@ -16,15 +18,17 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
     public string PrefixOf(int layer) => string.Create(CultureInfo.InvariantCulture, $"{_before}{layer}{_after}");
 
     /// <summary>The layer that a tensor belongs to, and its name in it; false for tensors of no layer.</summary>
-    public bool TryParse(string tensor, out int layer, out string name)
+    public bool TryParse(ReadOnlySpan<char> tensor, out int layer, out ReadOnlySpan<char> name)
     {
-        (layer, name) = (0, "");
-        if (!tensor.StartsWith(_before, StringComparison.Ordinal)) return false;
+        layer = 0;
+        name = [];
+        if (!tensor.StartsWith(_before)) return false;
 
-        int end = tensor.IndexOf(_after, _before.Length, StringComparison.Ordinal);
-        if (end < 0 || !int.TryParse(tensor.AsSpan(_before.Length, end - _before.Length), NumberStyles.None, CultureInfo.InvariantCulture, out layer)) return false;
+        var rest = tensor[_before.Length..];
+        int end = rest.IndexOf(_after);
+        if (end < 0 || !int.TryParse(rest[..end], NumberStyles.None, CultureInfo.InvariantCulture, out layer)) return false;
 
-        name = tensor[(end + _after.Length)..];
+        name = rest[(end + _after.Length)..];
         return true;
     }
 
@@ -33,11 +37,40 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
     {
         LayerPlace[] places = [.. family.Layouts.SelectMany(layout => layout.Prefixes, (layout, prefix) => new LayerPlace(layout, prefix))];
         var names = tensors as IReadOnlyCollection<string> ?? [.. tensors];
-        return places.MaxBy(place => place.CountOf(names))!;       // of equals the first
+        var (best, most) = (places[0], 0);
+        foreach (var place in places)
+        {
+            int count = place.CountOf(names);
+            if (count > most) (best, most) = (place, count);        // of equals the first
+            if (most > names.Count / 2) break;                      // no other can have more
+        }
+
+        return best;
     }
 
     /// <summary>Whether a name in a layer is of a MoE layer alone: its router or experts.</summary>
-    public bool IsOfMoe(string name) => _names.Contains(name) || Array.Exists(_experts, experts => name.StartsWith(experts, StringComparison.Ordinal));
+    public bool IsOfMoe(ReadOnlySpan<char> name) => _names.Contains(name) || IsExperts(name);
 
-    private int CountOf(IEnumerable<string> tensors) => tensors.Count(tensor => TryParse(tensor, out _, out string name) && IsOfMoe(name));
+    /// <summary>What a name in a layer is for, as far as the layout says: router, experts or shared expert; null for anything else.</summary>
+    public TensorKind? KindOf(ReadOnlySpan<char> name)
+    {
+        if (IsExperts(name)) return TensorKind.Experts;
+        if (StartsWithAny(name, _shared)) return TensorKind.SharedExperts;
+
+        return _names.Contains(name) || name.StartsWith(_router) ? TensorKind.Routers : null;
+    }
+
+    private bool IsExperts(ReadOnlySpan<char> name) => StartsWithAny(name, _experts);
+
+    private static bool StartsWithAny(ReadOnlySpan<char> name, string[] starts)
+    {
+        foreach (string start in starts)
+        {
+            if (name.StartsWith(start)) return true;
+        }
+
+        return false;
+    }
+
+    private int CountOf(IEnumerable<string> tensors) => tensors.Count(tensor => TryParse(tensor, out _, out var name) && IsOfMoe(name));
 }

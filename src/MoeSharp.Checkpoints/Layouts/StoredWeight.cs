@@ -59,8 +59,8 @@ internal sealed record StoredWeight(string Name, params WeightRole[] Roles)
     /// <summary>Whether the tensor's own name has no <c>.weight</c>: a parameter, not one of a module.</summary>
     public bool IsBare { get; init; }
 
-    /// <summary>The name of the tensor that holds the weight, or its codes.</summary>
-    public string Tensor => IsBlocks ? $"{Name}{Blocks}" : IsBare ? Name : $"{Name}{QuantizedNames.Weight}";
+    /// <summary>What the tensor that holds the weight, or its codes, has after the name.</summary>
+    public string Suffix => Blocks ?? (IsBare ? "" : QuantizedNames.Weight);
 
     /// <summary>The tensor of the biases; null for none.</summary>
     public string? Bias { get; init; }

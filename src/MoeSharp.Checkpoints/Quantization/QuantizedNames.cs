@@ -24,38 +24,59 @@ internal static class QuantizedNames
     /// <summary>The quantized weights of a source, in the order of their first tensors.</summary>
     /// <param name="source">The source.</param>
     /// <param name="prefix">What the names of tensors start with that are looked at.</param>
-    /// <param name="checksValues">Whether their values are checked.</param>
-    public static IEnumerable<WeightParts> Find(ITensorSource source, string prefix = "", bool checksValues = true)
+    /// <param name="valueLimit">Their scales and zero points are read and checked when they have no more bytes than this together.</param>
+    public static QuantizedParts Find(ITensorSource source, string prefix = "", long valueLimit = long.MaxValue)
     {
-        var modules = new OrderedDictionary<string, Dictionary<string, TensorData>>();
-        foreach (string name in source.Tensors.Keys)
+        var modules = new OrderedDictionary<string, List<WeightPart>>();
+        foreach (var (name, tensor) in source.Tensors)
         {
-            if (!name.StartsWith(prefix, StringComparison.Ordinal) || SuffixOf(name) is not { } suffix) continue;
+            if (!name.StartsWith(prefix, StringComparison.Ordinal) || SuffixOf(name) is not { } suffix || (suffix == Weight && PlainMatrix.Types.Contains(tensor.Type))) continue;
 
             string module = name[..^suffix.Length];
-            if (!modules.TryGetValue(module, out var parts)) modules.Add(module, parts = []);
-            parts.Add(suffix, source.Data(name));
+            if (!modules.TryGetValue(module, out var parts)) modules.Add(module, parts = new(2));
+            parts.Add(new(suffix, source.Data(name)));
         }
 
+        var quantized = new List<KeyValuePair<string, List<WeightPart>>>();
         foreach (var (module, parts) in modules)
         {
+            AddIfThere(Weight, when: !Has(parts, Weight));      // a weight of plain numbers, which has no business here
             if (!IsQuantized(parts)) continue;
-            if (parts.ContainsKey(StackedScaleInverse) && source.Tensors.ContainsKey(module)) parts.Add(Stacked, source.Data(module));
 
-            yield return new WeightParts(module, parts) { ChecksValues = checksValues };
+            AddIfThere(Stacked, when: Has(parts, StackedScaleInverse));
+            quantized.Add(new(module, parts));
+
+            void AddIfThere(string part, bool when)
+            {
+                if (when && source.Tensors.ContainsKey(module + part)) parts.Add(new(part, source.Data(module + part)));
+            }
         }
+
+        long bytes = quantized.Sum(module => module.Value.Sum(part => IsCodes(part.Part) ? 0 : part.Data.Info.ByteCount));
+        return new(bytes, bytes <= valueLimit, [.. quantized.Select(module => new WeightParts(module.Key, module.Value) { ChecksValues = bytes <= valueLimit })]);
     }
 
-    private static string? SuffixOf(string name) => Array.Find(Suffixes, suffix => name.EndsWith(suffix, StringComparison.Ordinal));
+    private static bool IsCodes(string part) => part is Weight or Stacked or Packed or GptqCodes or Blocks;
 
-    private static bool IsQuantized(Dictionary<string, TensorData> parts)
+    private static string? SuffixOf(string name) => name.EndsWith(Weight, StringComparison.Ordinal) ? Weight : Array.Find(Suffixes, suffix => name.EndsWith(suffix, StringComparison.Ordinal));
+
+    private static bool Has(List<WeightPart> parts, string part) => parts.Exists(found => found.Part == part);
+
+    private static bool IsQuantized(List<WeightPart> parts)
     {
-        bool hasSmallWeight = parts.TryGetValue(Weight, out var weight) && weight.Info.Type is TensorType.F8E4M3 or TensorType.F8E5M2 or TensorType.I8 or TensorType.U8 or TensorType.F4;
+        bool isBareFloat8 = HasOf(Weight, TensorType.F8E4M3, TensorType.F8E5M2);
 
         // by themselves these two are names of many things: of a router's scale, say
-        bool hasScale = parts.ContainsKey(Scale) && hasSmallWeight;
-        bool hasBlockScales = parts.TryGetValue(BlockScales, out var scales) && scales.Info.Type == TensorType.U8 || parts.ContainsKey(Blocks);
-        bool isBareFloat8 = parts.TryGetValue(Weight, out weight) && weight.Info.Type is TensorType.F8E4M3 or TensorType.F8E5M2;
-        return hasScale || hasBlockScales || isBareFloat8 || parts.Keys.Any(part => part is not (Weight or Scale or Blocks or BlockScales));
+        bool hasScale = Has(parts, Scale) && (isBareFloat8 || HasOf(Weight, TensorType.I8, TensorType.U8, TensorType.F4));
+        bool hasBlockScales = HasOf(BlockScales, TensorType.U8) || Has(parts, Blocks);
+        return hasScale || hasBlockScales || isBareFloat8 || parts.Exists(part => part.Part is not (Weight or Scale or Blocks or BlockScales));
+
+        bool HasOf(string part, params TensorType[] types) => parts.Exists(found => found.Part == part && types.Contains(found.Data.Info.Type));
     }
 }
+
+/// <summary>The quantized weights of a source.</summary>
+/// <param name="ValueBytes">The bytes of all that is not codes: scales, zero points, indices.</param>
+/// <param name="ChecksValues">Whether those are checked.</param>
+/// <param name="Weights">The weights, in the order of their first tensors.</param>
+internal sealed record QuantizedParts(long ValueBytes, bool ChecksValues, IReadOnlyList<WeightParts> Weights);

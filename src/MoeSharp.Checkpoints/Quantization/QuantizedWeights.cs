@@ -18,7 +18,7 @@ public static class QuantizedWeights
 
         var weights = new List<QuantizedWeight>();
         var faults = new List<string>();
-        foreach (var parts in QuantizedNames.Find(source))
+        foreach (var parts in QuantizedNames.Find(source).Weights)
         {
             if (Read(parts, config?.SchemeOf(parts.Name)) is { } weight) weights.Add(weight);
             faults.AddRange(parts.Faults);
@@ -38,7 +38,7 @@ public static class QuantizedWeights
         ArgumentNullException.ThrowIfNull(blocks);
         if (!GgufTypes.Decodable.Contains(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such type of weights.");
 
-        var parts = new WeightParts(blocks.Info.Name, new() { [Stacked] = blocks });
+        var parts = new WeightParts(blocks.Info.Name, [new(Stacked, blocks)]);
         return Read(parts, blocks, matrixRank: 2, each => GgufTypes.Read(each, each.Find(Stacked)!, type)) ?? throw CheckpointException.Listing(file, parts.Faults);
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
@@ -6,16 +8,16 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 internal sealed class WeightParts
 {
-    private readonly Dictionary<string, TensorData> _parts;
+    private readonly List<WeightPart> _parts;      // a handful, of a hundred thousand weights: a list is smaller and no slower than a table
     private readonly List<string> _faults;
     private readonly List<string> _warnings;
 
-    public WeightParts(string name, Dictionary<string, TensorData> parts)
+    public WeightParts(string name, List<WeightPart> parts)
         : this(name, parts, [], [])
     {
     }
 
-    private WeightParts(string name, Dictionary<string, TensorData> parts, List<string> faults, List<string> warnings)
+    private WeightParts(string name, List<WeightPart> parts, List<string> faults, List<string> warnings)
     {
         (Name, _parts, _faults, _warnings) = (name, parts, faults, warnings);
     }
@@ -31,12 +33,20 @@ internal sealed class WeightParts
     public bool ChecksValues { get; init; } = true;
 
     /// <summary>The names of all of its tensors.</summary>
-    public IReadOnlyList<string> TensorNames => [.. _parts.Values.Select(part => part.Info.Name)];
+    public IEnumerable<string> TensorNames => _parts.Select(part => part.Data.Info.Name);
 
-    public bool Has(string part) => _parts.ContainsKey(part);
+    public bool Has(string part) => Find(part) is not null;
 
     /// <summary>A part, or null.</summary>
-    public TensorData? Find(string part) => _parts.GetValueOrDefault(part);
+    public TensorData? Find(string part)
+    {
+        foreach (var (name, data) in _parts)
+        {
+            if (name == part) return data;
+        }
+
+        return null;
+    }
 
     /// <summary>The first of several parts that is there, or null.</summary>
     public TensorData? FindAny(params ReadOnlySpan<string> parts)
@@ -58,15 +68,15 @@ internal sealed class WeightParts
     }
 
     /// <summary>Notes a fault. One that every expert of a stack has is noted once.</summary>
-    public bool Fault(bool isFaulty, string fault)
+    public bool Fault(bool isFaulty, [InterpolatedStringHandlerArgument(nameof(isFaulty))] ref FaultMessage fault)
     {
-        if (isFaulty && !_faults.Contains(fault)) _faults.Add(fault);
+        if (isFaulty) AddTo(_faults, fault.ToStringAndClear());
         return isFaulty;
     }
 
-    public void Warn(bool isOdd, string warning)
+    public void Warn(bool isOdd, [InterpolatedStringHandlerArgument(nameof(isOdd))] ref FaultMessage warning)
     {
-        if (isOdd && !_warnings.Contains(warning)) _warnings.Add(warning);
+        if (isOdd) AddTo(_warnings, warning.ToStringAndClear());
     }
 
     /// <summary>Checks the type of a tensor.</summary>
@@ -82,7 +92,7 @@ internal sealed class WeightParts
     /// <summary>Checks the shape of a tensor.</summary>
     public bool HasShape(TensorData tensor, string why, params ReadOnlySpan<long> shape)
     {
-        if (tensor.Info.Shape.SequenceEqual(shape.ToArray())) return true;
+        if (Equal(tensor.Info.Shape, shape)) return true;
 
         return !Fault(true, $"Tensor {Shown(tensor)}; expected [{string.Join(", ", shape.ToArray())}]: {why}.");
     }
@@ -99,16 +109,16 @@ internal sealed class WeightParts
     {
         if (!ChecksValues) return;
 
-        string name = TensorName.Quote(scales.Info.Name);
+        string name = scales.Info.Name;
         if (ScaleValues.Exponents.Contains(scales.Info.Type))
         {
-            Fault(ScaleValues.HasByte(scales, 0xff), $"Tensor {name} has the exponent 255, which is not a number.");
+            Fault(ScaleValues.HasByte(scales, 0xff), $"Tensor {TensorName.Quote(name)} has the exponent 255, which is not a number.");
             return;
         }
 
         var oddity = ScaleValues.FindOddity(scales);
-        Warn(oddity == ScaleOddity.NotFinite, $"Tensor {name} has scales that are not finite; the weights they scale are not either.");
-        Warn(oddity == ScaleOddity.Negative, $"Tensor {name} has negative scales.");
+        Warn(oddity == ScaleOddity.NotFinite, $"Tensor {TensorName.Quote(name)} has scales that are not finite; the weights they scale are not either.");
+        Warn(oddity == ScaleOddity.Negative, $"Tensor {TensorName.Quote(name)} has negative scales.");
     }
 
     /// <summary>
@@ -116,7 +126,7 @@ internal sealed class WeightParts
     /// </summary>
     public WeightParts OfExpert(long expert, long experts) => new(
         Name,
-        _parts.ToDictionary(part => part.Key, part => HasEntries(part.Value.Info, experts) ? part.Value.Slice(expert) : part.Value),
+        [.. _parts.Select(part => HasEntries(part.Data.Info, experts) ? part with { Data = part.Data.Slice(expert) } : part)],
         _faults,
         _warnings)
     {
@@ -126,7 +136,24 @@ internal sealed class WeightParts
     // of types smaller than a byte an entry may end inside one
     private static bool HasEntries(TensorInfo info, long experts) => info.Shape is [var first, ..] && first == experts && info.ByteCount % experts == 0;
 
+    private static bool Equal(IReadOnlyList<long> shape, ReadOnlySpan<long> expected)
+    {
+        bool areEqual = shape.Count == expected.Length;
+        for (int i = 0; areEqual && i < expected.Length; i++) areEqual = shape[i] == expected[i];
+        return areEqual;
+    }
+
+    private static void AddTo(List<string> messages, string message)
+    {
+        if (!messages.Contains(message)) messages.Add(message);
+    }
+
     /// <summary>For messages: <c>'name' is F32 [2, 3]</c>.</summary>
     public static string Shown(TensorData tensor) =>
         $"{TensorName.Quote(tensor.Info.Name)} is {tensor.Info.Type.FileName()} [{string.Join(", ", tensor.Info.Shape)}]";
 }
+
+/// <summary>A tensor of a quantized weight.</summary>
+/// <param name="Part">Which, by what its name ends with.</param>
+/// <param name="Data">The tensor.</param>
+internal readonly record struct WeightPart(string Part, TensorData Data);

@@ -124,9 +124,12 @@ internal ref struct SafetensorsHeaderParser
     {
         Next();
         Expect(JsonTokenType.String, "'dtype' of tensor", name);
-        string text = _json.GetString()!; // a string is never null
-        if (TensorTypes.TryParse(text, out var type)) return type;
+        foreach (var known in TensorTypes.All)
+        {
+            if (_json.ValueTextEquals(known.FileName())) return known;
+        }
 
+        string text = _json.GetString()!; // a string is never null
         throw Fault(
             $"Tensor {TensorName.Quote(name)} has dtype {TensorName.Quote(text)}; "
             + $"known are {string.Join(", ", TensorTypes.All.Select(known => known.FileName()))}.");

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -8,17 +9,15 @@ internal static class TensorName
 {
     public const int MaximumLength = 4096;
 
+    private static readonly SearchValues<char> Deceptive = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(c => (char)c).Where(IsDeceptive)]);
+
     /// <summary>What is wrong with a name, or null.</summary>
     public static string? FindFault(string name)
     {
         if (name.Length > MaximumLength) return $"is {name.Length} characters long; the limit is {MaximumLength}";
 
-        foreach (char c in name)
-        {
-            if (IsDeceptive(c)) return $"has the character U+{(int)c:X4}, which terminals obey instead of showing it";
-        }
-
-        return null;
+        int at = name.AsSpan().IndexOfAny(Deceptive);
+        return at < 0 ? null : $"has the character U+{(int)name[at]:X4}, which terminals obey instead of showing it";
     }
 
     /// <summary>A name or a value from a file in quotes, shortened, with everything escaped that a terminal would obey.</summary>

@@ -17,6 +17,16 @@ internal static class Quantity
     /// <summary>Decimal gigabytes, or megabytes below a tenth of one.</summary>
     public static string Bytes(long bytes) => bytes >= 100_000_000 ? Text($"{bytes / 1e9:0.00} GB") : Text($"{bytes / 1e6:0.0} MB");
 
+    /// <summary>Bytes, KB, MB, GB or TB, decimal.</summary>
+    public static string Size(long bytes) => bytes switch
+    {
+        < 10_000 => Text($"{bytes} B"),
+        < 1_000_000 => Text($"{bytes / 1e3:0.0} KB"),
+        < 1_000_000_000 => Text($"{bytes / 1e6:0.0} MB"),
+        < 1_000_000_000_000 => Text($"{bytes / 1e9:0.0} GB"),
+        _ => Text($"{bytes / 1e12:0.00} TB"),
+    };
+
     /// <summary>1 token, 2 tokens.</summary>
     public static string Counted(long count, string one, string many) => $"{count} {(count == 1 ? one : many)}";
 
