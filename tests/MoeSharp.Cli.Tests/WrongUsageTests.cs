@@ -127,7 +127,7 @@ public sealed class WrongUsageTests : IDisposable
 
     [Fact]
     public void Inspect_LayerOfAFile_IsRefused() =>
-        AssertRefused("--layer shows a layer of a model, which is a folder; a file by itself has none.", "inspect", Fixtures.Path("qwen3_moe", "model.safetensors"), "--layer", "0");
+        AssertRefused("--layer shows a layer of a model, which is a folder or a GGUF file; a safetensors file by itself has none.", "inspect", Fixtures.Path("qwen3_moe", "model.safetensors"), "--layer", "0");
 
     [Fact]
     public void Inspect_LayerAndTensors_SaysThatOneIsEnough() =>

@@ -39,15 +39,21 @@ public sealed record ModelReport
     /// <summary>All tensors.</summary>
     public required TensorTotals Totals { get; init; }
 
-    /// <summary>Reads a folder as strictly as <see cref="MoeCheckpoint.Open"/>, and checks the quantized weights that are in no MoE layer as well.</summary>
-    /// <param name="folder">A folder with a <c>config.json</c> and weights.</param>
+    /// <summary>Reads a folder or a GGUF file as strictly as <see cref="MoeCheckpoint.Open"/>, and checks the quantized weights that are in no MoE layer as well.</summary>
+    /// <param name="path">A folder with a <c>config.json</c> and weights, or a GGUF file.</param>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
-    public static ModelReport Read(string folder)
+    public static ModelReport Read(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(path);
 
-        using var checkpoint = MoeCheckpoint.OpenFolder(folder, ScaleReport.Limit, out var files, out var weights);
-        return new ModelReportBuilder(checkpoint, files, weights).Build();
+        if (MoeCheckpoint.IsGguf(path))
+        {
+            using var gguf = MoeCheckpoint.Open(path);
+            return ModelReportBuilder.OfGguf(gguf, (GgufFile)gguf.Tensors).Build();
+        }
+
+        using var checkpoint = MoeCheckpoint.OpenFolder(path, ScaleReport.Limit, out var files, out var weights);
+        return ModelReportBuilder.OfFolder(checkpoint, files, weights).Build();
     }
 }
 

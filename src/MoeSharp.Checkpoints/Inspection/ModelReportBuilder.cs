@@ -1,35 +1,75 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>Sums up a checkpoint that was opened and checked.</summary>
-internal sealed class ModelReportBuilder(MoeCheckpoint checkpoint, ModelFolder folder, WeightIndex weights)
+internal sealed class ModelReportBuilder
 {
-    private readonly ModelDescription _model = checkpoint.Model;
-    private readonly TensorKinds _kinds = new(checkpoint.Model, checkpoint.Place);
+    private readonly MoeCheckpoint _checkpoint;
+    private readonly ModelDescription _model;
+    private readonly TensorKinds _kinds;
+
+    private ModelReportBuilder(MoeCheckpoint checkpoint)
+    {
+        _checkpoint = checkpoint;
+        _model = checkpoint.Model;
+        _kinds = new(checkpoint.Model, checkpoint.Place);
+    }
+
+    public required IEnumerable<(TensorInfo Tensor, string File)> Tensors { get; init; }
+
+    public required Func<TensorInfo, (string Format, long Parameters)> FormatOf { get; init; }
+
+    public ScaleReport? Scales { get; init; }
+
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>A report on a folder, once its quantized weights were checked.</summary>
+    public static ModelReportBuilder OfFolder(MoeCheckpoint checkpoint, ModelFolder folder, WeightIndex weights)
+    {
+        var kinds = new TensorKinds(checkpoint.Model, checkpoint.Place);
+        var formats = QuantizedFormats.Read(checkpoint.Path, weights, tensor => kinds.Of(tensor, out _) == TensorKind.Extras, out var warnings);
+        return new(checkpoint)
+        {
+            Tensors = folder.Files.SelectMany(folder.TensorsOf, (file, tensor) => (tensor, System.IO.Path.GetFileName(file.Path))),
+            FormatOf = formats.Of,
+            Scales = weights.Parts.Weights.Count > 0 ? new(weights.Parts.ValueBytes, weights.Parts.ChecksValues) : null,
+            Warnings = warnings,
+        };
+    }
+
+    /// <summary>A report on a GGUF file.</summary>
+    public static ModelReportBuilder OfGguf(MoeCheckpoint checkpoint, GgufFile file)
+    {
+        string name = System.IO.Path.GetFileName(file.Path);
+        return new(checkpoint)
+        {
+            Tensors = file.Tensors.Values.Select(tensor => (tensor, name)),
+            FormatOf = tensor => (file.Info(tensor.Name).Type.ToString(), file.Info(tensor.Name).Shape.Aggregate(1L, (product, size) => product * size)),
+        };
+    }
 
     public ModelReport Build()
     {
-        var formats = QuantizedFormats.Read(checkpoint.Path, weights, IsExtra, out var warnings);
-        TensorReport[] tensors = [.. folder.Files.SelectMany(folder.TensorsOf, (file, tensor) => Of(tensor, System.IO.Path.GetFileName(file.Path), formats))];
+        TensorReport[] tensors = [.. Tensors.Select(each => Of(each.Tensor, each.File))];
         return new()
         {
-            Path = checkpoint.Path,
+            Path = _checkpoint.Path,
             Model = _model,
             Tensors = tensors,
             Totals = TensorTotals.Of(tensors),
             Kinds = [.. tensors.GroupBy(tensor => tensor.Kind!.Value).OrderBy(kind => kind.Key).Select(kind => new KindReport(kind.Key, TensorTotals.Of(kind), FormatReport.Of(kind)))],
             Files = [.. tensors.GroupBy(tensor => tensor.File).Select(file => new FileReport(file.Key, TensorTotals.Of(file)))],
-            MoeLayers = [.. checkpoint.MoeLayers.GroupBy(layer => Options(layer)).Select(layers => new MoeLayersReport([.. layers], layers.Key))],
+            MoeLayers = [.. _checkpoint.MoeLayers.GroupBy(layer => Options(layer)).Select(layers => new MoeLayersReport([.. layers], layers.Key))],
             Parameters = tensors.Sum(tensor => tensor.Kind == TensorKind.Extras ? 0 : tensor.Parameters),
             ActiveParameters = CountActive(tensors),
-            Scales = weights.Parts.Weights.Count > 0 ? new(weights.Parts.ValueBytes, weights.Parts.ChecksValues) : null,
-            Warnings = [.. checkpoint.Warnings, .. warnings],
+            Scales = Scales,
+            Warnings = [.. _checkpoint.Warnings, .. Warnings],
         };
     }
 
-    private TensorReport Of(TensorInfo tensor, string file, QuantizedFormats formats)
+    private TensorReport Of(TensorInfo tensor, string file)
     {
         var kind = _kinds.Of(tensor.Name, out int? layer);
-        var (format, parameters) = formats.Of(tensor);
+        var (format, parameters) = FormatOf(tensor);
         bool isUnused = kind == TensorKind.Embeddings && _model.TieEmbeddings && TensorKinds.IsHead(tensor.Name);
         return new(tensor, file, kind, layer, format, isUnused ? 0 : parameters);
     }
@@ -48,6 +88,4 @@ internal sealed class ModelReportBuilder(MoeCheckpoint checkpoint, ModelFolder f
     }
 
     private MoeOptions Options(int layer) => ((MlpOptions.Sparse)_model.Layers[layer]).Moe;
-
-    private bool IsExtra(string tensor) => _kinds.Of(tensor, out _) == TensorKind.Extras;
 }

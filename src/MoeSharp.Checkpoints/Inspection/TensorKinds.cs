@@ -32,7 +32,7 @@ internal sealed class TensorKinds(ModelDescription model, LayerPlace place)
     }
 
     private static bool IsEmbedding(string tensor) =>
-        tensor.Contains("embed", StringComparison.Ordinal) || tensor.Contains("wte", StringComparison.Ordinal) || IsHead(tensor);
+        tensor.Contains("embed", StringComparison.Ordinal) || tensor.Contains("token_embd", StringComparison.Ordinal) || tensor.Contains("wte", StringComparison.Ordinal) || IsHead(tensor);
 
     private static TensorKind InLayer(ReadOnlySpan<char> name)
     {
@@ -41,7 +41,7 @@ internal sealed class TensorKinds(ModelDescription model, LayerPlace place)
             string word = name[part].ToString();
             if (word.Contains("norm", StringComparison.Ordinal)) continue;      // norm_attn_norm.attn.Wqkv is of the attention
             if (Array.Exists(Mixers, mixer => word.Contains(mixer, StringComparison.Ordinal))) return TensorKind.Attention;
-            if (Mlps.Contains(word)) return TensorKind.DenseMlps;
+            if (Mlps.Contains(word) || word.StartsWith("ffn_", StringComparison.Ordinal)) return TensorKind.DenseMlps;
         }
 
         return TensorKind.Other;

@@ -8,7 +8,7 @@ internal static class InspectCommand
 {
     public static ToolCommand Create(Surroundings surroundings)
     {
-        var path = new Argument<string>("path") { HelpName = "PATH", Description = "a folder with a config.json and weights, of any known family, or a safetensors file" };
+        var path = new Argument<string>("path") { HelpName = "PATH", Description = "a folder with a config.json and weights or a GGUF file, of any known family, or a safetensors file" };
         var tensors = ToolOption.Flag("--tensors", "list every tensor instead: name, type, shape, bytes, file, and what it is for");
         var layer = ToolOption.Of("--layer", "N", ValueKind.WholeNumberFrom(0), "show this layer of a model instead: its options, and its tensors by what they are for");
         var json = ToolOption.Flag("--json", "print the same as one JSON object");
@@ -36,15 +36,15 @@ internal static class InspectCommand
 
     private static void Run(InspectView view, string path, bool isListing, int? layer)
     {
-        if (File.Exists(path))
+        if (File.Exists(path) && !MoeCheckpoint.IsGguf(path))
         {
-            if (layer is not null) throw new UsageException("--layer shows a layer of a model, which is a folder; a file by itself has none.");
+            if (layer is not null) throw new UsageException("--layer shows a layer of a model, which is a folder or a GGUF file; a safetensors file by itself has none.");
 
             view.Write(TensorFileReport.Read(path), isListing);
             return;
         }
 
-        if (!Directory.Exists(path)) throw new UsageException($"There is no file or folder '{path}'.");
+        if (!Path.Exists(path)) throw new UsageException($"There is no file or folder '{path}'.");
 
         var report = ModelReport.Read(path);
         if (layer is { } index) view.Write(report, Layer(report, index));
