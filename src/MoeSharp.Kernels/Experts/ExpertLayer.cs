@@ -14,8 +14,6 @@ namespace MoeSharp;
 /// </remarks>
 public sealed unsafe class ExpertLayer : IDisposable
 {
-    private const int LargestSize = 1 << 24;
-
     private readonly ExpertPanels _panels;
     private readonly TileKernel _kernel;
     private readonly GatedEpilogue _epilogue;
@@ -33,7 +31,7 @@ public sealed unsafe class ExpertLayer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        Check(options);
+        LayerCheck.Sizes(options);
         var type = TypeOf(precision);
         (Options, Precision) = (options, precision);
         _kernel = KernelCatalog.Tile(type);
@@ -43,6 +41,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         _uses = new UseCount(Free);
         _weights = new LoadedExperts(options.Router.ExpertCount, "weights");
         _biases = new LoadedExperts(options.Experts.HasBias ? options.Router.ExpertCount : 0, "biases");
+        Parts = _shared is null ? [_weights, _biases] : [_weights, _biases, _shared];
     }
 
     /// <summary>What the layer was made from.</summary>
@@ -53,6 +52,9 @@ public sealed unsafe class ExpertLayer : IDisposable
 
     /// <summary>The bytes that the packed weights and biases of all experts take, the shared one included, from the constructor to the disposal.</summary>
     public long PackedBytes => _panels.Bytes + (_shared?.Bytes ?? 0);
+
+    /// <summary>What has to be loaded.</summary>
+    internal ILayerPart[] Parts { get; }
 
     /// <summary>
     /// Packs the weights of one expert, on the calling thread, reading each once: the spans may well be of a memory-mapped file. Experts may be
@@ -86,9 +88,9 @@ public sealed unsafe class ExpertLayer : IDisposable
     {
         CheckExpert(expert);
         if (!Options.Experts.HasBias) throw new InvalidOperationException("The options of this layer say that experts have no biases; set Experts.HasBias.");
-        RequireLength(gate.Length, Options.Experts.IntermediateSize, nameof(gate), "IntermediateSize");
-        RequireLength(up.Length, Options.Experts.IntermediateSize, nameof(up), "IntermediateSize");
-        RequireLength(down.Length, Options.HiddenSize, nameof(down), "HiddenSize");
+        LayerCheck.Length(gate.Length, Options.Experts.IntermediateSize, nameof(gate), "IntermediateSize");
+        LayerCheck.Length(up.Length, Options.Experts.IntermediateSize, nameof(up), "IntermediateSize");
+        LayerCheck.Length(down.Length, Options.HiddenSize, nameof(down), "HiddenSize");
         using var use = _uses.Enter(this);
         _biases.Begin(expert);
         _panels.PackBias(expert, gate, up, down);
@@ -133,8 +135,8 @@ public sealed unsafe class ExpertLayer : IDisposable
         using var use = _uses.Enter(this);
         PlanCheck.Check(plan, Options.Router.ExpertCount);
         long size = (long)plan.TokenCount * Options.HiddenSize;
-        if (tokens.Length != size) throw WrongLength(tokens.Length, size, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
-        RequireLength(sums.Length, tokens.Length, nameof(sums), "as the tokens");
+        if (tokens.Length != size) LayerCheck.Length(tokens.Length, size, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
+        LayerCheck.Length(sums.Length, tokens.Length, nameof(sums), "as the tokens");
         if (sums.Overlaps(tokens)) throw new ArgumentException("The sums overlap the tokens; give memory of their own.", nameof(sums));
         _weights.RequireAll();
         _biases.RequireAll();
@@ -157,9 +159,9 @@ public sealed unsafe class ExpertLayer : IDisposable
         CheckExpert(expert);
         long size = (long)Options.HiddenSize * Options.Experts.IntermediateSize;
         string meaning = $"IntermediateSize {Options.Experts.IntermediateSize} · HiddenSize {Options.HiddenSize}";
-        RequireLength(gate.Length, size, nameof(gate), meaning);
-        RequireLength(up.Length, size, nameof(up), meaning);
-        RequireLength(down.Length, size, nameof(down), meaning);
+        LayerCheck.Length(gate.Length, size, nameof(gate), meaning);
+        LayerCheck.Length(up.Length, size, nameof(up), meaning);
+        LayerCheck.Length(down.Length, size, nameof(down), meaning);
         using var use = _uses.Enter(this);
         _weights.Begin(expert);
         fixed (T* g = gate, u = up, d = down) _panels.Pack(expert, g, u, d);
@@ -173,10 +175,10 @@ public sealed unsafe class ExpertLayer : IDisposable
 
         long size = (long)Options.HiddenSize * shared.IntermediateSize;
         string meaning = $"Shared.IntermediateSize {shared.IntermediateSize} · HiddenSize {Options.HiddenSize}";
-        RequireLength(gate.Length, size, nameof(gate), meaning);
-        RequireLength(up.Length, size, nameof(up), meaning);
-        RequireLength(down.Length, size, nameof(down), meaning);
-        RequireLength(router.Length, shared.IsGated ? Options.HiddenSize : 0, nameof(router), shared.IsGated ? "HiddenSize" : "Shared.IsGated is false");
+        LayerCheck.Length(gate.Length, size, nameof(gate), meaning);
+        LayerCheck.Length(up.Length, size, nameof(up), meaning);
+        LayerCheck.Length(down.Length, size, nameof(down), meaning);
+        LayerCheck.Length(router.Length, shared.IsGated ? Options.HiddenSize : 0, nameof(router), shared.IsGated ? "HiddenSize" : "Shared.IsGated is false");
         using var use = _uses.Enter(this);
         _shared!.Load(gate, up, down, router);      // there is one in the options
     }
@@ -193,15 +195,6 @@ public sealed unsafe class ExpertLayer : IDisposable
         if ((uint)expert >= (uint)count) throw new ArgumentOutOfRangeException(nameof(expert), expert, $"The layer has experts 0..{count - 1}.");
     }
 
-    private static void Check(MoeOptions options)
-    {
-        int largest = Math.Max(options.Router.ExpertCount, Math.Max(options.HiddenSize, options.Experts.IntermediateSize));
-        if (largest > LargestSize)
-            throw new ArgumentException($"The options have {options.Router.ExpertCount} experts of {options.HiddenSize} by {options.Experts.IntermediateSize}; the kernels take up to {LargestSize} of each.", nameof(options));
-        if (options.Shared?.IntermediateSize > LargestSize)
-            throw new ArgumentException($"The options have a shared expert of {options.HiddenSize} by {options.Shared.IntermediateSize}; the kernels take up to {LargestSize} of each.", nameof(options));
-    }
-
     /// <summary>What products of a precision read.</summary>
     internal static TileType TypeOf(ExpertPrecision precision) => precision switch
     {
@@ -209,14 +202,6 @@ public sealed unsafe class ExpertLayer : IDisposable
         ExpertPrecision.BFloat16 => TileType.BFloat16,
         _ => throw new ArgumentOutOfRangeException(nameof(precision), precision, "No such precision."),
     };
-
-    private static void RequireLength(int length, long expected, string name, string meaning)
-    {
-        if (length != expected) throw WrongLength(length, expected, name, meaning);
-    }
-
-    private static ArgumentException WrongLength(int length, long expected, string name, string meaning) =>
-        new($"{name} has {length} values; expected {expected} ({meaning}).", name);
 
     private static float[] Widened(ReadOnlySpan<ushort> values)
     {

@@ -17,8 +17,6 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 {
     private const int Gather = 0, Up = 1, Down = 2, Combine = 3;
     private const int RowsPerGather = 32, TokensPerCombine = 16;
-    private const long WorkWorthWaking = 2_500_000; // multiply-adds: about 50 µs of one thread
-    private const int WorkPerByte = 4;              // multiply-adds that take as long as a byte of weights from memory
 
     private readonly ExpertShape _shape = source.Shape;
     private readonly ExpertGroup _routed = new(source, epilogue);
@@ -51,13 +49,13 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _shared?.Place(SharedExpert, _rows.Routed, memory.Area("the shared expert's hidden rows", plan.TokenCount * (long)_shared.Shape.HiddenStride));
         int active = ActiveExperts();
         ListTasks(active, pool.Threads);
-        _tasks.Run(pool, this, wakes: Work(active) > WorkWorthWaking);
+        _tasks.Run(pool, this, wakes: IsWorthWaking(active));
     }
 
-    private long Work(int activeExperts)
+    private bool IsWorthWaking(int activeExperts)
     {
         long products = 3L * _shape.Hidden * ((long)_rows.Routed * _shape.Intermediate + (_rows.Count - _rows.Routed) * (long)(_shared?.Shape.Intermediate ?? 0));
-        return products + WorkPerByte * (activeExperts * _shape.PackedBytes + (_shared?.Shape.PackedBytes ?? 0));
+        return PassWork.IsWorthWaking(products, activeExperts * _shape.PackedBytes + (_shared?.Shape.PackedBytes ?? 0));
     }
 
     void IPassSteps.Do(in PassTask task, int worker)

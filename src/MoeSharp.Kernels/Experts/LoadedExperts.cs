@@ -3,7 +3,7 @@ namespace MoeSharp;
 /// <summary>Which weights, or which biases, of a layer's experts are there. Experts may be loaded at once, each by one call at a time.</summary>
 /// <param name="count">The number of experts.</param>
 /// <param name="part">What is loaded, as messages call it.</param>
-internal sealed class LoadedExperts(int count, string part)
+internal sealed class LoadedExperts(int count, string part) : ILayerPart
 {
     private const int Loading = 1, Loaded = 2, MostListed = 16;
 
@@ -35,13 +35,16 @@ internal sealed class LoadedExperts(int count, string part)
     /// <exception cref="InvalidOperationException">Some are missing; the message says which.</exception>
     public void RequireAll()
     {
-        if (!AreAll) throw Incomplete();
+        if (Missing is { } missing) throw new InvalidOperationException($"{missing}. Load all of them first.");
     }
 
-    private InvalidOperationException Incomplete()
+    /// <inheritdoc/>
+    public string? Missing => AreAll ? null : ListMissing();
+
+    private string ListMissing()
     {
         int[] missing = [.. Enumerable.Range(0, count).Where(expert => Volatile.Read(ref _states[expert]) != Loaded)];
         string more = missing.Length > MostListed ? $" and {missing.Length - MostListed} more" : "";
-        return new($"{missing.Length} of {count} experts have no {part} yet: {string.Join(", ", missing.Take(MostListed))}{more}. Load all of them first.");
+        return $"{missing.Length} of {count} experts have no {part} yet: {string.Join(", ", missing.Take(MostListed))}{more}";
     }
 }

@@ -1,7 +1,7 @@
 namespace MoeSharp;
 
 /// <summary>The weights of a layer's shared expert, packed once.</summary>
-internal sealed unsafe class SharedWeights : IDisposable
+internal sealed unsafe class SharedWeights : ILayerPart, IDisposable
 {
     private readonly ExpertPanels _panels;
     private readonly AlignedMemory? _router;
@@ -23,6 +23,9 @@ internal sealed unsafe class SharedWeights : IDisposable
 
     /// <summary>The bytes of panels and router.</summary>
     public long Bytes => _panels.Bytes + (_router?.Length ?? 0);
+
+    /// <inheritdoc/>
+    public string? Missing => _loaded.AreAll ? null : "the shared expert has no weights yet";
 
     /// <summary>Packs the weights, whose sizes were checked.</summary>
     /// <typeparam name="T">float, or ushort for the bits of bfloat16.</typeparam>

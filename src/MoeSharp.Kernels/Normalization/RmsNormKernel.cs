@@ -23,12 +23,17 @@ internal static unsafe class RmsNormKernel
         {
             for (int row = first; row < last; row++)
             {
-                var input = new ReadOnlySpan<float>(x + (long)row * size, size);
-                float r = 1 / MathF.Sqrt(Dot(input, input) / size + epsilon);
-                inverse[row] = r;
-                Scale(input, new ReadOnlySpan<float>(weight, size), r, new Span<float>(y + (long)row * size, size));
+                inverse[row] = Row(new(x + (long)row * size, size), new(weight, size), new(y + (long)row * size, size), epsilon);
             }
         });
+    }
+
+    /// <summary>Normalises one row; returns its r.</summary>
+    public static float Row(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, Span<float> y, float epsilon)
+    {
+        float r = 1 / MathF.Sqrt(Dot(x, x) / x.Length + epsilon);
+        Scale(x, weight, r, y);
+        return r;
     }
 
     /// <summary>The gradients of x and of the weight (which is overwritten) from that of y.</summary>

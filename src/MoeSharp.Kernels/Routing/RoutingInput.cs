@@ -36,6 +36,9 @@ public readonly ref struct RoutingInput
     /// <summary>The experts of every token id [V, K]; needed with <see cref="Selection.TokenTable"/>.</summary>
     public ReadOnlySpan<long> Table { get; init; }
 
+    /// <summary>Whether the table was found to have experts only, so that a large one is not looked through for every token.</summary>
+    internal bool IsTableChecked { get; init; }
+
     /// <summary>
     /// Experts [T, K'] that are taken instead of a selection, -1 for none; needed with <see cref="Selection.Forced"/>. Weights are
     /// computed from the logits as ever.

@@ -89,10 +89,14 @@ internal static class RoutingInputCheck
             throw new ArgumentException($"The id of token {token} is {id}, but the token table has rows 0..{vocabulary - 1}; use the model's own tokenizer.");
         }
 
-        for (int i = 0; i < input.Table.Length; i++)
-        {
-            if (input.Table[i] < 0 || input.Table[i] >= router.ExpertCount)
-                throw new ArgumentException($"The token table sends id {i / router.TopK} to expert {input.Table[i]}; expected 0..{router.ExpertCount - 1}.");
-        }
+        if (!input.IsTableChecked) Experts(input.Table, router, parameter: null);
+    }
+
+    /// <summary>Throws unless a token table [V, K] has experts only.</summary>
+    /// <exception cref="ArgumentException">There is no such expert.</exception>
+    public static void Experts(ReadOnlySpan<long> table, RouterOptions router, string? parameter)
+    {
+        if (table.IndexOfAnyExceptInRange(0, router.ExpertCount - 1) is >= 0 and var pair)
+            throw new ArgumentException($"The token table sends id {pair / router.TopK} to expert {table[pair]}; expected 0..{router.ExpertCount - 1}.", parameter);
     }
 }
