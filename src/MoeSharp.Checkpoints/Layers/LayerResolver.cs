@@ -49,7 +49,15 @@ internal sealed class LayerResolver
         var sharedRouter = _options.Shared is { IsGated: true } ? Matrix(_layout.SharedRouter!, [1, _options.HiddenSize]) : null;      // a layout of such a family names it
         if (router is null || expert is null) return null;
 
-        return new StoredMoeLayer(layer, _options, router, expert) { Shared = shared?.Invoke(0), SharedRouter = sharedRouter, Formats = [.. _formats], Tensors = [.. _used] };
+        return new StoredMoeLayer(layer, _options, router, expert.Of)
+        {
+            Shared = shared?.Of(0),
+            SharedRouter = sharedRouter,
+            Formats = [.. _formats],
+            Tensors = [.. _used],
+            ExpertWay = expert.Way,
+            SharedWay = shared?.Way,
+        };
     }
 
     private RouterParameters? Router()
@@ -125,7 +133,7 @@ internal sealed class LayerResolver
     }
 
     /// <summary>The gated MLPs, stored in that of several ways of which most is there.</summary>
-    private Func<int, StoredMlp>? Mlps(IReadOnlyList<StoredWeight[]> ways, int count, int width, bool hasBias)
+    private FoundMlps? Mlps(IReadOnlyList<StoredWeight[]> ways, int count, int width, bool hasBias)
     {
         if (ways.Count == 0)
         {
@@ -149,10 +157,10 @@ internal sealed class LayerResolver
         }
 
         if (_faults.Count > before) return null;
-        return index => new StoredMlp(found[WeightRole.Gate](index), found[WeightRole.Up](index), found[WeightRole.Down](index))
+        return new(way, index => new StoredMlp(found[WeightRole.Gate](index), found[WeightRole.Up](index), found[WeightRole.Down](index))
         {
             Biases = hasBias ? new StoredBiases(biases[WeightRole.Gate](index), biases[WeightRole.Up](index), biases[WeightRole.Down](index)) : null,
-        };
+        });
 
         bool IsThere(StoredWeight stored) => Enumerable.Range(0, stored.IsPerExpert ? count : 1).Any(expert => _index.Has(NameOf(stored.Name, expert), stored.IsBlocks));
     }
@@ -190,4 +198,7 @@ internal sealed class LayerResolver
     }
 
     private string NameOf(string name, int expert) => _prefix + name.Replace(StoredWeight.ExpertPlace, expert.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+
+    /// <summary>Gated MLPs by their index, and the way in which they are stored.</summary>
+    private sealed record FoundMlps(StoredWeight[] Way, Func<int, StoredMlp> Of);
 }

@@ -11,12 +11,11 @@ namespace MoeSharp.Checkpoints;
 public sealed class MoeCheckpoint : IDisposable
 {
     private readonly IDisposable _files;
-    private readonly LayerPlace _place;
 
-    private MoeCheckpoint(string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place)
+    private MoeCheckpoint(string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place)
     {
-        (Path, Model, Tensors, _files, _place) = (path, model, tensors, files, place);
-        MoeLayers = [.. model.MoeLayers];
+        (Path, Model, Family, Tensors, _files, Place) = (path, model, family, tensors, files, place);
+        MoeLayers = [.. model.HeldMoeLayers];
     }
 
     /// <summary>The folder as given to <see cref="Open"/>.</summary>
@@ -28,7 +27,13 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>All tensors.</summary>
     public ITensorSource Tensors { get; }
 
-    /// <summary>The indices of the layers that are a Mixture of Experts.</summary>
+    /// <summary>The family that the config names.</summary>
+    internal ModelFamily Family { get; }
+
+    /// <summary>Where its layers are.</summary>
+    internal LayerPlace Place { get; }
+
+    /// <summary>The indices of the layers that are a Mixture of Experts, and that are here (<see cref="ModelDescription.HeldLayers"/>).</summary>
     public IReadOnlyList<int> MoeLayers { get; }
 
     /// <summary>What is odd but harmless, a sentence each; empty as a rule.</summary>
@@ -48,7 +53,7 @@ public sealed class MoeCheckpoint : IDisposable
             var place = LayerPlace.Find(family, files.Tensors.Keys);
             var check = new CheckpointCheck(model, files, place);
             check.Run();
-            return new MoeCheckpoint(folder, model, files, files, place) { Warnings = [.. configWarnings, .. files.Warnings, .. check.Warnings] };
+            return new MoeCheckpoint(folder, model, family, files, files, place) { Warnings = [.. configWarnings, .. files.Warnings, .. check.Warnings] };
         }
         catch
         {
@@ -59,16 +64,16 @@ public sealed class MoeCheckpoint : IDisposable
 
     /// <summary>A MoE layer; the values that could contradict its shapes (scales, groups) are checked first.</summary>
     /// <param name="index">The layer's place in the model, from 0.</param>
-    /// <exception cref="ArgumentException">That layer is dense, or there is none.</exception>
+    /// <exception cref="ArgumentException">That layer is dense, is not in this folder, or there is none.</exception>
     /// <exception cref="CheckpointException">Values contradict; one message lists all faults.</exception>
     public StoredMoeLayer Layer(int index)
     {
-        if (index < 0 || index >= Model.Layers.Count || Model.Layers[index] is not MlpOptions.Sparse sparse)
-            throw new ArgumentException($"Layer {index} is no Mixture of Experts; of the {Model.Layers.Count} layers these are: {Ranges(MoeLayers)}.", nameof(index));
+        if (!MoeLayers.Contains(index) || Model.Layers[index] is not MlpOptions.Sparse sparse)
+            throw new ArgumentException($"Layer {index} is no Mixture of Experts{(Model.HeldLayers is null ? "" : " of this folder")}; of the {Model.Layers.Count} layers these are: {Ranges(MoeLayers)}.", nameof(index));
 
         var faults = new List<string>();
-        var found = new WeightIndex(Tensors, Model.Quantization, _place.PrefixOf(index));
-        return LayerResolver.Resolve(found, _place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
+        var found = new WeightIndex(Tensors, Model.Quantization, Place.PrefixOf(index));
+        return LayerResolver.Resolve(found, Place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
     }
 
     /// <summary>Closes the files; matrices of layers must no longer be decoded.</summary>
