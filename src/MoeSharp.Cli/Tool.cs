@@ -23,6 +23,7 @@ internal sealed class Tool
         Root.Add(TrainCommand.Create(surroundings));
         Root.Add(GenerateCommand.Create(surroundings));
         Root.Add(VerifyCommand.Create(surroundings, _verbose));
+        Root.Add(ConvertCommand.Create(surroundings));
         Root.Add(TraceCommand.Create(surroundings));
         Root.Add(PlotLoadCommand.Create(surroundings));
         Root.Add(TokenizerCommand.Create(surroundings));

@@ -19,7 +19,7 @@ public static class CheckpointConverter
     /// <param name="source">What is converted.</param>
     /// <param name="target">The folder; made where there is none. It must be empty, or hold a conversion that was not finished.</param>
     /// <param name="options">What to convert to; null for a copy.</param>
-    /// <param name="progress">Hears what was written, some times each second.</param>
+    /// <param name="progress">Hears what was written, about a thousand times in all.</param>
     /// <param name="cancellationToken">Stops the conversion, also inside a tensor; whole files stay.</param>
     /// <exception cref="ArgumentException">The options have faults, or a layer that they name is no MoE layer; the message lists them.</exception>
     /// <exception cref="CheckpointException">The target is in use, the family has no such form, or the source is damaged.</exception>
@@ -41,7 +41,7 @@ public static class CheckpointConverter
         var sideFiles = SideFiles.Find(source.Path, plan.IsDequantized);
         Begin(target, ConversionManifest.Of(source, options, shards, [.. names, ModelConfig.FileName, ShardIndex.FileName, .. sideFiles]));
 
-        var counter = new ProgressCounter(plan.Tensors.Sum(ConversionPlan.ByteCount), progress);
+        var counter = new ProgressCounter(plan.Tensors.Sum(ConversionPlan.ByteCount), progress, source.ReleasePages);
         int before = 0;
         for (int i = 0; i < shards.Count; i++)
         {

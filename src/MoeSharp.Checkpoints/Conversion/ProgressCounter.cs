@@ -1,13 +1,15 @@
-using System.Diagnostics;
-
 namespace MoeSharp.Checkpoints;
 
-/// <summary>Counts the bytes of a conversion and reports them, at most ten times a second and at the end.</summary>
-internal sealed class ProgressCounter(long total, IProgress<ConversionProgress>? progress)
+/// <summary>Counts the bytes of a conversion and reports them, about a thousand times in all.</summary>
+/// <param name="total">All bytes.</param>
+/// <param name="progress">Hears of them; null for nobody.</param>
+/// <param name="release">Called now and then, to give back memory of what was read.</param>
+internal sealed class ProgressCounter(long total, IProgress<ConversionProgress>? progress, Action release)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+    private const int Reports = 1000;
+    private const long ReleaseBytes = 1 << 26;
 
-    private long _done, _reported;
+    private long _done, _next, _released;
 
     public long Total => total;
 
@@ -15,9 +17,15 @@ internal sealed class ProgressCounter(long total, IProgress<ConversionProgress>?
     public void Add(string tensor, long bytes)
     {
         _done += bytes;
-        if (progress is null || _done < total && Stopwatch.GetElapsedTime(_reported) < Pause) return;
+        if (_done - _released >= ReleaseBytes)
+        {
+            release();
+            _released = _done;
+        }
 
-        _reported = Stopwatch.GetTimestamp();
+        if (progress is null || _done < _next && _done < total) return;
+
+        _next = _done + total / Reports;
         progress.Report(new(_done, total, tensor));
     }
 

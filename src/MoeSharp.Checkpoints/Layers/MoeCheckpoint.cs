@@ -76,6 +76,9 @@ public sealed class MoeCheckpoint : IDisposable
         return LayerResolver.Resolve(found, Place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
     }
 
+    /// <summary>Gives back the memory of mapped pages that were read; they can be read again.</summary>
+    internal void ReleasePages() => (Tensors as IMappedFiles)?.Release();
+
     /// <summary>Closes the files; matrices of layers must no longer be decoded.</summary>
     public void Dispose() => _files.Dispose();
 

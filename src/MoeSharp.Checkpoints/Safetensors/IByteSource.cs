@@ -10,6 +10,13 @@ internal interface IByteSource
     void Read(long offset, Span<byte> destination) => Bytes(offset, destination.Length).CopyTo(destination);
 }
 
+/// <summary>Files that are mapped into memory.</summary>
+internal interface IMappedFiles
+{
+    /// <summary>Gives back the memory of pages that were touched; they can be read again.</summary>
+    void Release();
+}
+
 /// <summary>Bytes that lie in memory.</summary>
 internal sealed class MemoryBytes(ReadOnlyMemory<byte> memory) : IByteSource
 {

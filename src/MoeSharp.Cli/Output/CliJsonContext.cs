@@ -35,6 +35,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(DecodedText))]
 [JsonSerializable(typeof(TrainedTokenizer))]
 [JsonSerializable(typeof(KernelListing))]
+[JsonSerializable(typeof(ConversionReport))]
 internal sealed partial class CliJsonContext : JsonSerializerContext
 {
     /// <summary>As the default, but with quotes and letters of all languages readable: the output is JSON, never HTML.</summary>
