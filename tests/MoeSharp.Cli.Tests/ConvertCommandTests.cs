@@ -16,8 +16,8 @@ public sealed class ConvertCommandTests : IDisposable
 
         Assert.Equal((ExitCode.Success, ""), (tool.ExitCode, tool.Error));
         string[] lines = tool.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal($"21 tensors, 0.1 MB, in 1 file: {_folder.File("fused")}", lines[0]);
-        Assert.StartsWith("kind    from  to   tensors  compared  different  largest difference  limit          verdict", lines[1], StringComparison.Ordinal);
+        Assert.Equal($"21 tensors, 0.2 MB, in 1 file: {_folder.File("fused")}", lines[0]);
+        Assert.Equal("kind    from  to   tensors  compared  different  largest difference  limit          verdict", lines[1]);
         Assert.Contains("gate    F32   F32       16     8,192          0                   0  the same bits  holds", lines);
         Assert.Equal($"The target is the source: {_folder.File("fused/conversion-proof.json")}", lines[^1]);
         Assert.True(File.Exists(_folder.File("fused/conversion-proof.json")));
@@ -36,6 +36,17 @@ public sealed class ConvertCommandTests : IDisposable
     }
 
     [Fact]
+    public void Convert_AgainWithAProof_ProvesWhatIsThere()
+    {
+        CapturedTool.Run("convert", Model("mixtral"), _folder.File("copy"));
+        var other = CapturedTool.Run("convert", Model("mixtral"), _folder.File("copy"), "--dtype", "bf16", "--prove");
+        var same = CapturedTool.Run("convert", Model("mixtral"), _folder.File("copy"), "--prove");
+
+        Assert.Equal((ExitCode.Failure, ExitCode.Success), (other.ExitCode, same.ExitCode));
+        Assert.Contains("in 1 file, 1 of them from a run before", same.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Convert_OneLayer_WritesItAlone()
     {
         var tool = CapturedTool.Run("convert", Model("deepseek_v3"), _folder.File("layer"), "--layer", "1");
@@ -46,7 +57,7 @@ public sealed class ConvertCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--dtype", "int8", "--dtype is 'int8'; expected one of f32, bf16, f16.")]
+    [InlineData("--dtype", "int8", "--dtype is 'int8'; expected one of f16, bf16, f32.")]
     [InlineData("--layout", "stacked", "--layout is 'stacked'; expected one of keep, published, fused.")]
     [InlineData("--shard-size", "5 apples", "--shard-size is '5 apples'; expected a size such as 5GB or 500MB.")]
     [InlineData("--layer", "0", "Layer 0 is no Mixture of Experts; of the 2 layers these are: 1.")]

@@ -29,16 +29,8 @@ public static class CheckpointConverter
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentException.ThrowIfNullOrEmpty(target);
-        options ??= new();
-        options.Validate();
-
-        string config = Path.Combine(source.Path, ModelConfig.FileName);
-        if (!File.Exists(config)) throw new CheckpointException(source.Path, $"There is no {ModelConfig.FileName} to take along; only folders that have one can be converted.");
         CheckTarget(source.Path, target);
-        var plan = ConversionPlanner.Make(source, options, ConvertedConfig.TypeOf(config));
-        var shards = plan.Shards(options.MaxShardBytes);
-        string[] names = [.. shards.Select((_, index) => ShardName(index, shards.Count))];
-        var sideFiles = SideFiles.Find(source.Path, plan.IsDequantized);
+        var (plan, shards, names, sideFiles) = Work.Of(source, options ??= new());
         Begin(target, ConversionManifest.Of(source, options, shards, [.. names, ModelConfig.FileName, ShardIndex.FileName, .. sideFiles]));
 
         var counter = new ProgressCounter(plan.Tensors.Sum(ConversionPlan.ByteCount), progress, source.ReleasePages);
@@ -51,11 +43,47 @@ public static class CheckpointConverter
         }
 
         foreach (string file in sideFiles) AtomicFile.Write(Path.Combine(target, file), stream => CopyTo(Path.Combine(source.Path, file), stream));
-        byte[] converted = ConvertedConfig.Convert(config, options.Type, plan.IsDequantized, options.Layers);
+        byte[] converted = ConvertedConfig.Convert(Path.Combine(source.Path, ModelConfig.FileName), options.Type, plan.IsDequantized, options.Layers);
         AtomicFile.Write(Path.Combine(target, ModelConfig.FileName), stream => stream.Write(converted));
         if (shards.Count > 1) AtomicFile.Write(Path.Combine(target, ShardIndex.FileName), stream => WriteIndex(stream, shards, names));
         File.Delete(Path.Combine(target, ConversionManifest.FileName));
         return new(target, names, plan.Tensors.Count, counter.Total, plan.IsDequantized) { FilesBefore = before };
+    }
+
+    /// <summary>
+    /// A conversion that is finished: the target has every file of it, with every tensor of its name, type and shape. Whether the values are the
+    /// source's, <see cref="ConversionProof"/> says.
+    /// </summary>
+    /// <param name="source">What was converted.</param>
+    /// <param name="target">The folder that may hold the result.</param>
+    /// <param name="options">What to convert to; null for a copy.</param>
+    /// <returns>What the conversion wrote; null where it is not finished, or there is none.</returns>
+    /// <exception cref="ArgumentException">The options have faults, or a layer that they name is no MoE layer; the message lists them.</exception>
+    /// <exception cref="CheckpointException">The family has no such form, or the source is damaged.</exception>
+    public static ConversionSummary? FindFinished(MoeCheckpoint source, string target, ConversionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentException.ThrowIfNullOrEmpty(target);
+        if (!File.Exists(Path.Combine(target, ModelConfig.FileName)) || File.Exists(Path.Combine(target, ConversionManifest.FileName))) return null;
+
+        var (plan, shards, names, _) = Work.Of(source, options ?? new());
+        bool isFinished = shards.Zip(names).All(shard => IsWritten(Path.Combine(target, shard.Second), shard.First)) && (shards.Count == 1 || File.Exists(Path.Combine(target, ShardIndex.FileName)));
+        return isFinished ? new(target, names, plan.Tensors.Count, plan.Tensors.Sum(ConversionPlan.ByteCount), plan.IsDequantized) { FilesBefore = names.Length } : null;
+    }
+
+    /// <summary>What a conversion has to do.</summary>
+    private sealed record Work(ConversionPlan Plan, IReadOnlyList<IReadOnlyList<TensorToWrite>> Shards, string[] Names, IReadOnlyList<string> SideFiles)
+    {
+        public static Work Of(MoeCheckpoint source, ConversionOptions options)
+        {
+            options.Validate();
+            string config = Path.Combine(source.Path, ModelConfig.FileName);
+            if (!File.Exists(config)) throw new CheckpointException(source.Path, $"There is no {ModelConfig.FileName} to take along; only folders that have one can be converted.");
+
+            var plan = ConversionPlanner.Make(source, options, ConvertedConfig.TypeOf(config));
+            var shards = plan.Shards(options.MaxShardBytes);
+            return new(plan, shards, [.. shards.Select((_, index) => ShardName(index, shards.Count))], Checkpoints.SideFiles.Find(source.Path, plan.IsDequantized));
+        }
     }
 
     private static string ShardName(int index, int count) => count == 1 ? ModelFolder.SingleFileName : $"model-{index + 1:00000}-of-{count:00000}.safetensors";

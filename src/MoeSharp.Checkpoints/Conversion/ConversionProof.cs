@@ -33,7 +33,8 @@ public sealed record ConversionProof(int Version, string Source, string Target, 
         ArgumentException.ThrowIfNullOrEmpty(target);
 
         using var converted = MoeCheckpoint.Open(target);
-        return new ProofRun(source, converted, progress, cancellationToken).Run();
+        using var run = new ProofRun(source, converted, progress, cancellationToken);
+        return run.Run();
     }
 
     /// <summary>Writes the proof as JSON beside the target's weights.</summary>

@@ -1,25 +1,27 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// A MoE layer of a checkpoint on a few tokens, with one expert in memory at a time: routed by the layer's router, each expert that was chosen is
-/// decoded, run and forgotten.
+/// MoE layers of checkpoints on a few tokens, with one expert in memory at a time: routed by the layer's router, each expert that was chosen is
+/// decoded, run, and replaced by the next.
 /// </summary>
-internal static class LayerOutputs
+/// <param name="onExpert">Called after each expert, whose weights are no longer read.</param>
+internal sealed class LayerOutputs(Action onExpert) : IDisposable
 {
+    private readonly Dictionary<MoeOptions, SingleExpert> _experts = [];
+
     /// <summary>The routing of tokens, and the layer's outputs.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="tokens">The tokens [T, D].</param>
     /// <param name="ids">Their ids [T].</param>
     /// <param name="experts">Experts to take instead of those that the router selects; null to select.</param>
-    /// <param name="onExpert">Called after each expert, whose weights are no longer used.</param>
-    public static (RoutingPlan Selected, float[] Outputs) Compute(StoredMoeLayer layer, float[] tokens, long[] ids, RoutingPlan? experts, Action onExpert)
+    public (RoutingPlan Selected, float[] Outputs) Compute(StoredMoeLayer layer, float[] tokens, long[] ids, RoutingPlan? experts)
     {
         var options = layer.Options;
         float[] logits = Logits(layer, tokens, ids.Length), outputs = new float[tokens.Length];
         var selected = Route(layer, logits, ids, []);
         var plan = experts is null ? selected : Route(layer, logits, ids, [.. experts.Experts.Select(expert => (long)expert)]);
 
-        using var expert = new SingleExpert(options.HiddenSize, options.Experts);
+        var expert = ExpertOf(options.HiddenSize, options.Experts);
         foreach (int index in plan.Experts.Where(index => index >= 0).Distinct().Order())
         {
             expert.Load(layer.Expert(index));
@@ -29,6 +31,19 @@ internal static class LayerOutputs
 
         if (layer.Shared is { } shared) AddShared(layer, shared, options.Shared!, tokens, outputs);     // a layer with one has its options
         return (selected, outputs);
+    }
+
+    public void Dispose()
+    {
+        foreach (var expert in _experts.Values) expert.Dispose();
+    }
+
+    // room for an expert is made once: layers of a model are alike
+    private SingleExpert ExpertOf(int hiddenSize, ExpertOptions options)
+    {
+        var alone = new MoeOptions { HiddenSize = hiddenSize, Experts = options, Router = new() { ExpertCount = 1, TopK = 1 } };      // a softmax over one is 1
+        if (!_experts.TryGetValue(alone, out var expert)) _experts.Add(alone, expert = new SingleExpert(alone));
+        return expert;
     }
 
     private static float[] Logits(StoredMoeLayer layer, float[] tokens, int count)
@@ -69,10 +84,10 @@ internal static class LayerOutputs
         foreach (var (row, pair) in pairs.Index()) Add(made, row, isInput ? 1 : plan.Weights[pair], outputs, pair / plan.Width, width);
     }
 
-    private static void AddShared(StoredMoeLayer layer, StoredMlp shared, SharedExpertOptions options, float[] tokens, float[] outputs)
+    private void AddShared(StoredMoeLayer layer, StoredMlp shared, SharedExpertOptions options, float[] tokens, float[] outputs)
     {
         int width = layer.Options.HiddenSize;
-        using var expert = new SingleExpert(width, layer.Options.Experts with { IntermediateSize = options.IntermediateSize, HasBias = false, Limit = options.Limit });
+        var expert = ExpertOf(width, layer.Options.Experts with { IntermediateSize = options.IntermediateSize, HasBias = false, Limit = options.Limit });
         expert.Load(shared);
         float[] made = expert.Compute(tokens), row = layer.SharedRouter is { } router ? Decoded(router) : [];
         for (int token = 0; token < tokens.Length / width; token++) Add(made, token, row.Length > 0 ? Sigmoid(tokens.AsSpan(token * width, width), row) : 1, outputs, token, width);
@@ -104,11 +119,10 @@ internal static class LayerOutputs
         private readonly RoutingKernel _all;
         private readonly float[] _gate, _up, _down;
 
-        public SingleExpert(int hiddenSize, ExpertOptions options)
+        public SingleExpert(MoeOptions alone)
         {
-            var alone = new MoeOptions { HiddenSize = hiddenSize, Experts = options, Router = new() { ExpertCount = 1, TopK = 1 } };      // a softmax over one is 1
             (_layer, _all) = (new(alone), new(alone));
-            int size = hiddenSize * options.IntermediateSize;
+            int size = alone.HiddenSize * alone.Experts.IntermediateSize;
             (_gate, _up, _down) = (new float[size], new float[size], new float[size]);
         }
 

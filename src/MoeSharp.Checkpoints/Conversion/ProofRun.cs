@@ -1,7 +1,7 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>One comparison of a target with its source.</summary>
-internal sealed class ProofRun
+internal sealed class ProofRun : IDisposable
 {
     private const int TokenCount = 16, Seed = 20_261_129;
     private const double RoundingShare = 16;        // what a layer may make of the rounding of its weights, in halves of their last place
@@ -10,6 +10,7 @@ internal sealed class ProofRun
     private readonly CancellationToken _stop;
     private readonly ProgressCounter _progress;
     private readonly ProofTally _tally = new();
+    private readonly LayerOutputs _outputs;
     private readonly List<string> _faults = [];
     private readonly HashSet<string> _compared = [], _covered = [];      // tensors of the target, and of the source
     private readonly Dictionary<string, WeightParts> _quantized = [];
@@ -17,6 +18,7 @@ internal sealed class ProofRun
     public ProofRun(MoeCheckpoint source, MoeCheckpoint target, IProgress<ConversionProgress>? progress, CancellationToken stop)
     {
         (_source, _target, _stop) = (source, target, stop);
+        _outputs = new(EndExpert);
         _progress = new(target.Tensors.Tensors.Values.Sum(tensor => tensor.ByteCount), progress, Release);
         foreach (var parts in QuantizedNames.Find(source.Tensors, checksValues: false)) _quantized[QuantizedNames.Plain(parts)] = parts;
     }
@@ -46,6 +48,8 @@ internal sealed class ProofRun
         bool passed = _faults.Count == 0 && _tally.Rows.All(row => row.Passed) && layers.All(layer => layer.Passed);
         return new(1, _source.Path, _target.Path, passed, _tally.Rows, layers, _faults);
     }
+
+    public void Dispose() => _outputs.Dispose();
 
     private void EndExpert()
     {
@@ -122,8 +126,8 @@ internal sealed class ProofRun
         var random = new Random(Seed + from.Index);
         float[] tokens = [.. Enumerable.Range(0, TokenCount * from.Options.HiddenSize).Select(_ => Normal(random))];
         long[] ids = [.. Enumerable.Range(0, TokenCount).Select(_ => (long)random.Next(_source.Model.VocabularySize))];
-        var (selected, expected) = LayerOutputs.Compute(from, tokens, ids, null, EndExpert);
-        var (others, actual) = LayerOutputs.Compute(to, tokens, ids, selected, EndExpert);
+        var (selected, expected) = _outputs.Compute(from, tokens, ids, experts: null);
+        var (others, actual) = _outputs.Compute(to, tokens, ids, selected);
 
         double largest = expected.Max(value => Math.Abs((double)value)), difference = expected.Zip(actual, (a, b) => Math.Abs((double)a - b)).Max();
         int elsewhere = Enumerable.Range(0, TokenCount).Count(token => !ExpertsOf(selected, token).SetEquals(ExpertsOf(others, token)));

@@ -50,7 +50,9 @@ internal static class ConvertCommand
         foreach (string warning in checkpoint.Warnings) surroundings.Error.WriteLine(warning);
 
         var view = new ConversionView(surroundings, isQuiet: json is { IsAsked: true, File: null });
-        var summary = Checked(() => view.During("converting", progress => CheckpointConverter.Convert(checkpoint, target, options, progress, signals.Token)));
+        // a proof that was stopped, or not asked for at first, needs no second conversion
+        var summary = Checked(() => (proves ? CheckpointConverter.FindFinished(checkpoint, target, options) : null)
+            ?? view.During("converting", progress => CheckpointConverter.Convert(checkpoint, target, options, progress, signals.Token)));
         view.Write(summary);
         var proof = proves ? view.During("proving", progress => ConversionProof.Run(checkpoint, target, progress, signals.Token)) : null;
         if (proof is not null) view.Write(proof, proof.Write());
