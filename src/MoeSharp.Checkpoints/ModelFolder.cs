@@ -4,7 +4,7 @@ namespace MoeSharp.Checkpoints;
 
 /// <summary>
 /// The weights of a model in a folder, as one set of tensors: <c>model.safetensors</c>, or the shards that
-/// <c>model.safetensors.index.json</c> names when there is no such file. All faults of the folder come in one message. Reading is safe
+/// <c>model.safetensors.index.json</c> names when there is no such file, or <c>consolidated.safetensors</c> when there is neither. All faults of the folder come in one message. Reading is safe
 /// from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Folder}: {Tensors.Count} tensors in {Files.Count} files")]
@@ -12,6 +12,9 @@ public sealed class ModelFolder : ITensorSource, IMappedFiles, IDisposable
 {
     /// <summary>The name of a model's only weights file.</summary>
     public const string SingleFileName = "model.safetensors";
+
+    /// <summary>Its name where Mistral publishes its own layout.</summary>
+    public const string NativeFileName = "consolidated.safetensors";
 
     private readonly Dictionary<string, SafetensorsFile> _fileOf;
 
@@ -56,8 +59,9 @@ public sealed class ModelFolder : ITensorSource, IMappedFiles, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
 
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
-        if (File.Exists(Path.Combine(folder, SingleFileName))) return OpenSingle(folder);
+        if (File.Exists(Path.Combine(folder, SingleFileName))) return OpenSingle(folder, SingleFileName);
         if (File.Exists(Path.Combine(folder, ShardIndex.FileName))) return new ShardedModelReader(folder).Open();
+        if (File.Exists(Path.Combine(folder, NativeFileName))) return OpenSingle(folder, NativeFileName);
 
         throw new CheckpointException(folder, HasStrayFiles(folder)
             ? $"The folder has safetensors files but neither {SingleFileName} nor {ShardIndex.FileName}, which says what is where. Fetch the index too."
@@ -112,9 +116,9 @@ public sealed class ModelFolder : ITensorSource, IMappedFiles, IDisposable
         }
     }
 
-    private static ModelFolder OpenSingle(string folder)
+    private static ModelFolder OpenSingle(string folder, string name)
     {
-        var file = SafetensorsFile.Open(Path.Combine(folder, SingleFileName));
+        var file = SafetensorsFile.Open(Path.Combine(folder, name));
         return new ModelFolder(folder, [file], file.Tensors.Keys.ToDictionary(name => name, _ => file), warnings: []);
     }
 }

@@ -11,11 +11,6 @@ namespace MoeSharp;
 /// </summary>
 public sealed class Experts : Module
 {
-    internal Experts(ExpertOptions options, int expertCount, int hiddenSize, Device? device, Generator? generator)
-        : this(options, expertCount, hiddenSize, device, shape => Initial.Normal(shape, device, generator))
-    {
-    }
-
     /// <summary>Experts whose weights are what a function gives for gate, up and down, in this order.</summary>
     internal Experts(ExpertOptions options, int expertCount, int hiddenSize, Device? device, Func<long[], Parameter> weights)
         : base(nameof(Experts))

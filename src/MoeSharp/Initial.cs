@@ -15,6 +15,8 @@ internal static class Initial
         return Own(empty(shape, float32, device).normal_(0, StandardDeviation, generator));
     }
 
+    public static Parameter Empty(long[] shape, ScalarType type, Device? device) => Own(empty(shape, type, device));
+
     public static Parameter Zeros(long[] shape, Device? device) => Own(zeros(shape, float32, device));
 
     public static Parameter Ones(long[] shape, Device? device) => Own(ones(shape, float32, device));

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using MoeSharp.Checkpoints;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -25,6 +26,31 @@ public sealed class RoutedAndSharedMoE : Module<Tensor, MoeOutput>
         Options = options;
         _uses = new UseCount(Free);
         RegisterComponents();
+    }
+
+    internal RoutedAndSharedMoE(RoutedMoE routed, SharedExpert shared, MoeOptions options)
+        : base(nameof(RoutedAndSharedMoE))
+    {
+        (Routed, Shared, Options) = (routed, shared, options);
+        _uses = new UseCount(Free);
+        RegisterComponents();
+    }
+
+    /// <summary>Loads one MoE layer with a shared expert of a model in a folder; else as <see cref="RoutedMoE.FromCheckpoint(string, int, LayerLoadOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</summary>
+    /// <inheritdoc cref="RoutedMoE.FromCheckpoint(string, int, LayerLoadOptions?, IProgress{LoadProgress}?, CancellationToken)"/>
+    /// <exception cref="ArgumentException">The layer is dense or there is none; or it has no shared expert: <see cref="RoutedMoE"/> loads it.</exception>
+    public static RoutedAndSharedMoE FromCheckpoint(string folder, int layer, LayerLoadOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var checkpoint = MoeCheckpoint.Open(folder);
+        return FromCheckpoint(checkpoint, layer, options, progress, cancellationToken);
+    }
+
+    /// <summary>Loads one MoE layer with a shared expert of an open checkpoint; it keeps nothing of it.</summary>
+    /// <inheritdoc cref="FromCheckpoint(string, int, LayerLoadOptions?, IProgress{LoadProgress}?, CancellationToken)"/>
+    public static RoutedAndSharedMoE FromCheckpoint(MoeCheckpoint checkpoint, int layer, LayerLoadOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        return new LayerLoader(checkpoint.Layer(layer), options ?? new(), progress, cancellationToken).RoutedAndShared();
     }
 
     /// <summary>What the layer was made from.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using MoeSharp.Checkpoints;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -33,6 +34,12 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <param name="logger">Hears which backend was chosen; null for none.</param>
     /// <exception cref="ArgumentException">The options have faults; the message lists all of them.</exception>
     public RoutedMoE(MoeOptions options, Device? device = null, Generator? generator = null, ILogger? logger = null)
+        : this(options, device, generator, logger, shape => Initial.Normal(shape, device, generator))
+    {
+    }
+
+    /// <summary>A layer whose experts' matrices are what a function gives.</summary>
+    internal RoutedMoE(MoeOptions options, Device? device, Generator? generator, ILogger? logger, Func<long[], Parameter> matrices)
         : base(nameof(RoutedMoE))
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -44,7 +51,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
 
         Options = options;
         Gate = new GateLogit(options.HiddenSize, options.Router.ExpertCount, options.Router.HasLogitBias, device, generator, options.Router.InputNorm);
-        Experts = new Experts(options.Experts, options.Router.ExpertCount, options.HiddenSize, device, generator);
+        Experts = new Experts(options.Experts, options.Router.ExpertCount, options.HiddenSize, device, matrices);
         _router = new Router(options, device);
         _jitter = new RouterJitter(options.Router);
         _compute = ExpertBackends.Create(options);
@@ -52,6 +59,29 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         RegisterComponents();
 
         (logger ?? NullLogger.Instance).BackendChosen(_compute.Name, options.Backend, options.Router.ExpertCount);
+    }
+
+    /// <summary>Loads one MoE layer of a model in a folder: of any known family, plain or quantized. It is in evaluation mode.</summary>
+    /// <param name="folder">A folder with <c>config.json</c> and weights; see docs/checkpoints.md for what is read.</param>
+    /// <param name="layer">The layer's place in the model, from 0.</param>
+    /// <param name="options">Where it lies, in which type; null for float32 on the CPU.</param>
+    /// <param name="progress">Hears of every expert.</param>
+    /// <param name="cancellationToken">Stops between experts.</param>
+    /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
+    /// <exception cref="ArgumentException">The layer is dense or there is none; or it has a shared expert: <see cref="RoutedAndSharedMoE.FromCheckpoint(string, int, LayerLoadOptions?, IProgress{LoadProgress}?, CancellationToken)"/> loads it.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static RoutedMoE FromCheckpoint(string folder, int layer, LayerLoadOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var checkpoint = MoeCheckpoint.Open(folder);
+        return FromCheckpoint(checkpoint, layer, options, progress, cancellationToken);
+    }
+
+    /// <summary>Loads one MoE layer of an open checkpoint; it keeps nothing of it.</summary>
+    /// <inheritdoc cref="FromCheckpoint(string, int, LayerLoadOptions?, IProgress{LoadProgress}?, CancellationToken)"/>
+    public static RoutedMoE FromCheckpoint(MoeCheckpoint checkpoint, int layer, LayerLoadOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        return new LayerLoader(checkpoint.Layer(layer), options ?? new(), progress, cancellationToken).Routed();
     }
 
     /// <summary>What the layer was made from.</summary>

@@ -18,6 +18,12 @@ public sealed class SharedExpert : Module<Tensor, Tensor>
     /// <param name="generator">The source of the initial weights; null for libtorch's global generator.</param>
     /// <exception cref="ArgumentException">The options have faults, or no shared expert.</exception>
     public SharedExpert(MoeOptions options, Device? device = null, Generator? generator = null)
+        : this(options, device, shape => Initial.Normal(shape, device, generator))
+    {
+    }
+
+    /// <summary>An expert whose matrices are what a function gives.</summary>
+    internal SharedExpert(MoeOptions options, Device? device, Func<long[], Parameter> matrices)
         : base(nameof(SharedExpert))
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -26,10 +32,10 @@ public sealed class SharedExpert : Module<Tensor, Tensor>
 
         var (D, W) = (options.HiddenSize, shared.IntermediateSize);
         Epilogue = GatedEpilogue.Create(options.Experts.Activation, shared.Limit);
-        Gate = Initial.Normal([W, D], device, generator);
-        Up = Initial.Normal([W, D], device, generator);
-        Down = Initial.Normal([D, W], device, generator);
-        Router = shared.IsGated ? Initial.Normal([1, D], device, generator) : null;
+        Gate = matrices([W, D]);
+        Up = matrices([W, D]);
+        Down = matrices([D, W]);
+        Router = shared.IsGated ? matrices([1, D]) : null;
         _activation = GatedActivation.Function(options.Experts.Activation, shared.Limit);
         _applyRouter = shared.IsGated
             ? (output, hidden) => output * functional.linear(hidden, Router!.to(hidden.dtype)).sigmoid()

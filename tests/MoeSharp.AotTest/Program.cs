@@ -12,9 +12,11 @@ try
     Require(ConfigIsReadBack(options, Path.Combine(folder, "config.json")), "a written config is read back differently");
     Require(WeightsAreReadBack(folder), "written tensors are read back differently");
     Require(QuantizedWeightsAreDecoded(), "quantized weights are decoded to other numbers");
+    Require(GgufIsRead(Path.Combine(folder, "model.gguf")), "a GGUF file is read differently");
     Require(DamageIsRefused(folder), "a damaged file opens");
     foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
     foreach (var precision in Enum.GetValues<ExpertPrecision>()) Require(ExpertLayerIsExact(precision), $"ExpertLayer does not compute whole numbers exactly in {precision}");
+    Require(MoeLayerIsExact(), "MoeLayer does not route and compute whole numbers exactly");
     Require(DisassemblyEndsInReturn(), "assembled code cannot be listed");
     string kernels = string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name));
     Require(ForbiddenCodeIsLeftToTheTwin(), "a system that forbids code at run time is not survived"); // last: there is no way back
@@ -109,6 +111,23 @@ static bool QuantizedWeightsAreDecoded()
     return weights.SequenceEqual([2f, 4, 24, -24, .. new float[28]]) && (numbers[0], numbers[31]) == (3f, -1f);
 }
 
+// a value and a tensor: a block of Q8_0 with a scale of 1, whose first number is 3
+static bool GgufIsRead(string path)
+{
+    using (var writer = new BinaryWriter(File.Create(path)))
+    {
+        writer.Write([.. "GGUF"u8, 3, 0, 0, 0, .. BitConverter.GetBytes(1L), .. BitConverter.GetBytes(1L)]);
+        writer.Write([.. BitConverter.GetBytes(1L), .. "k"u8, .. BitConverter.GetBytes(4), .. BitConverter.GetBytes(7)]);
+        writer.Write([.. BitConverter.GetBytes(1L), .. "t"u8, .. BitConverter.GetBytes(2), .. BitConverter.GetBytes(32L), .. BitConverter.GetBytes(1L), .. BitConverter.GetBytes(8), .. new byte[8 + 14]]); // type, offset 0, and what fills up to byte 96
+        writer.Write([0, 0x3c, 3, .. new byte[31]]);
+    }
+
+    using var file = GgufFile.Open(path);
+    float[] numbers = new float[32];
+    file.Weight("t").Matrices[0].Decode(0, 1, numbers);
+    return file.Value("k").GetInteger() == 7 && numbers[0] == 3;
+}
+
 static bool DamageIsRefused(string folder)
 {
     string path = Path.Combine(folder, ModelFolder.SingleFileName);
@@ -164,6 +183,31 @@ static bool ExpertLayerIsExact(ExpertPrecision precision)
 
     layer.Forward(tokens, new RoutingKernel(options).Route(new RoutingInput { Logits = new float[Tokens * 2], Sequences = 1, SequenceLength = Tokens }), sums);
     return sums.All(sum => sum == Intermediate * Hidden * Hidden);
+}
+
+// the token of ones goes to the second expert, whose gate is the larger, with all the weight
+static bool MoeLayerIsExact()
+{
+    const int Hidden = 32, Intermediate = 16;
+    var options = new MoeOptions
+    {
+        HiddenSize = Hidden,
+        Router = new RouterOptions { ExpertCount = 2, TopK = 1, Renormalize = Renormalization.Always, HasLogitBias = true },
+        Experts = new ExpertOptions { IntermediateSize = Intermediate, Activation = ExpertActivation.Relu },
+    };
+    float[] ones = new float[Hidden * Intermediate], twos = new float[Hidden * Intermediate], token = new float[Hidden], logits = new float[2], output = new float[Hidden];
+    ones.AsSpan().Fill(1);
+    twos.AsSpan().Fill(2);
+    token.AsSpan().Fill(1);
+    using var layer = new MoeLayer(options);
+    layer.LoadRouter([.. ones[..Hidden], .. twos[..Hidden]]);
+    layer.LoadLogitBias([1, -1]);
+    layer.Experts.Load(0, ones, ones, ones);
+    layer.Experts.Load(1, ones, ones, twos);
+
+    layer.Route(token, logits);
+    var plan = layer.Forward(token, output);
+    return logits.SequenceEqual([Hidden + 1f, 2 * Hidden - 1]) && plan.Experts[0] == 1 && output.All(value => value == 2 * Intermediate * Hidden * Hidden);
 }
 
 static bool DisassemblyEndsInReturn() => Disassembly.Lines(TileEmitter.Emit(14, TilePrefetch.Next, CallConvention.Windows)).Last().EndsWith(" ret", StringComparison.Ordinal);

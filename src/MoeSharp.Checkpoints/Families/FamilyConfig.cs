@@ -39,8 +39,8 @@ internal sealed class FamilyConfig
     /// <summary>These keys, with those of the MoE layers in an object inside.</summary>
     public FamilyConfig WithMoeIn(string key) => new(Json, Json.Object(key));
 
-    /// <summary>A width: of experts, of a dense MLP.</summary>
-    public int Width(string key) => Size(Moe, [key], MaximumWidth);
+    /// <summary>A width: of experts, of a dense MLP; under any of several names.</summary>
+    public int Width(params string[] keys) => Size(Moe, keys, MaximumWidth);
 
     /// <summary>A width that may be absent, null or 0, which all mean none.</summary>
     public int OptionalWidth(string key) => Moe.OptionalInteger(key, 0, MaximumWidth) ?? 0;

@@ -9,6 +9,9 @@ public static class ModelConfig
     /// <summary>The key of a folder that holds some MoE layers alone.</summary>
     internal const string HeldLayersKey = "moesharp_layers";
 
+    /// <summary>Its name where Mistral and Meta publish their own layouts.</summary>
+    public const string NativeFileName = "params.json";
+
     // where wrappers of several modalities keep their language model
     private static readonly string[][] Nested = [["text_config"], ["thinker_config", "text_config"], ["language_config"], ["llm_config"]];
 
@@ -32,9 +35,18 @@ public static class ModelConfig
 
     internal static (ModelDescription Model, ModelFamily Family) ReadWithFamily(string configFile, out IReadOnlyList<string> warnings)
     {
-        var (model, family) = ConfigReader.Read(configFile, Read, out warnings);
+        var (model, family) = Path.GetFileName(configFile) == NativeFileName
+            ? ConfigReader.Read(configFile, NativeConfig.ToPublished(configFile), "config", Read, out warnings)
+            : ConfigReader.Read(configFile, Read, out warnings);
         if (model is null || family is null) throw new CheckpointException(configFile, "The config is of no known family.");        // faults were thrown before
 
+        Validate(configFile, model);
+        return (model, family);
+    }
+
+    /// <summary>Checks the options of all MoE layers.</summary>
+    internal static void Validate(string file, ModelDescription model)
+    {
         var faults = new OptionFaults("The MoE layers");
         foreach (var layer in model.Layers.Distinct()) layer.CollectFaults(faults, model.HiddenSize);
         try
@@ -43,10 +55,8 @@ public static class ModelConfig
         }
         catch (ArgumentException e)
         {
-            throw new CheckpointException(configFile, e.Message, e);
+            throw new CheckpointException(file, e.Message, e);
         }
-
-        return (model, family);
     }
 
     private static (ModelDescription? Model, ModelFamily? Family) Read(ConfigReader json)
@@ -74,8 +84,17 @@ public static class ModelConfig
         return layers;
     }
 
+    /// <summary>The config of a folder: the published one, or the maker's own.</summary>
+    internal static string FileIn(string folder)
+    {
+        string published = Path.Combine(folder, FileName), native = Path.Combine(folder, NativeFileName);
+        return !File.Exists(published) && File.Exists(native) ? native : published;
+    }
+
     private static ModelFamily? FamilyOf(ConfigReader language, ConfigReader outer)
     {
+        if (outer.Find("model_type") is null && outer.Find("experts_per_token") is not null) return ModelFamilies.GptOss;     // OpenAI's own files do not name it
+
         ConfigReader[] named = [.. ((ConfigReader[])[language, outer]).Where(json => json.Find("model_type") is not null)];
         outer.Fault(named.Length == 0, $"model_type is absent; expected one of {string.Join(", ", Families)}.");
         var known = named.Select(json => ModelFamilies.Find(json.Text("model_type", ""))).FirstOrDefault(family => family is not null);

@@ -15,6 +15,9 @@ internal sealed record ModelFamily
     /// <summary>The ways in which files of the family keep a layer.</summary>
     public required IReadOnlyList<LayerLayout> Layouts { get; init; }
 
+    /// <summary>How GGUF files hold the config; empty where there are none of the family.</summary>
+    public IReadOnlyList<GgufFamily> Gguf { get; init; } = [];
+
     /// <summary>The family's name.</summary>
     public string Name => ModelTypes[0];
 }

@@ -36,8 +36,8 @@ internal static class SparseLayers
     {
         if (config.ByType("dense", out var isSparse)) return config.Where(isSparse, layer, DenseWidth(config));
 
-        int first = config.Json.OptionalInteger(firstKey, 0, int.MaxValue) ?? absent, frequency = config.Json.Integer("moe_layer_freq", 1, 1, int.MaxValue);
-        return config.Where(index => index >= first && index % frequency == 0, layer, DenseWidth(config));
+        int first = config.Json.OptionalInteger(firstKey, 0, int.MaxValue) ?? absent;
+        return config.Where(index => index >= first, layer, DenseWidth(config));
     }
 
     /// <summary>The lists of transformers 5: a kind of MLP for each layer.</summary>

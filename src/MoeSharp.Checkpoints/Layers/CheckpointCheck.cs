@@ -8,7 +8,7 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
 
     // parts of names, whatever the family, of tensors that are no part of a MoE layer
     private static readonly string[] KnownParts =
-        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte"];
+        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
 
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
@@ -17,9 +17,9 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Throws one <see cref="CheckpointException"/> that lists all that is wrong.</summary>
-    public void Run()
+    /// <param name="index">The weights of the checkpoint.</param>
+    public void Run(IWeightIndex index)
     {
-        var index = new WeightIndex(source, model.Quantization, checksValues: false);
         foreach (int layer in model.HeldMoeLayers)
         {
             var options = ((MlpOptions.Sparse)model.Layers[layer]).Moe;
@@ -36,7 +36,7 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
         foreach (string name in Embeddings)
         {
             if (source.Tensors.TryGetValue(name, out var tensor) && PlainMatrix.Types.Contains(tensor.Type) && !tensor.Shape.SequenceEqual([model.VocabularySize, model.HiddenSize]))
-                _faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", tensor.Shape)}]; config.json asks for [{model.VocabularySize}, {model.HiddenSize}].");
+                _faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", tensor.Shape)}]; the config asks for [{model.VocabularySize}, {model.HiddenSize}].");
         }
     }
 
@@ -50,8 +50,8 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
             if (isOfLayer && layer >= model.Layers.Count) continue;      // layers for predicting several tokens at once
 
             bool isSparse = isOfLayer && model.Layers[layer] is MlpOptions.Sparse;
-            if (isOfLayer && !isSparse && place.IsOfMoe(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is of a Mixture of Experts, but by config.json layer {layer} is dense.");
-            else if (isSparse && IsUnexpected(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that config.json describes.");
+            if (isOfLayer && !isSparse && place.IsOfMoe(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is of a Mixture of Experts, but by the config layer {layer} is dense.");
+            else if (isSparse && IsUnexpected(name)) _faults.Add($"Tensor {TensorName.Quote(tensor)} is not part of the layer that the config describes.");
             else if (!KnownParts.Any(part => tensor.Contains(part, StringComparison.OrdinalIgnoreCase))) _warnings.Add($"Tensor {TensorName.Quote(tensor)} is none that models of this family are known to have; it is not used.");
         }
     }

@@ -9,7 +9,7 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 internal sealed class LayerResolver
 {
-    private readonly WeightIndex _index;
+    private readonly IWeightIndex _index;
     private readonly LayerLayout _layout;
     private readonly QuantizationConfig? _quantization;
     private readonly string _prefix;
@@ -18,7 +18,7 @@ internal sealed class LayerResolver
     private readonly HashSet<string> _used;
     private readonly HashSet<string> _formats = [];
 
-    private LayerResolver(WeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, HashSet<string> used, List<string> faults)
+    private LayerResolver(IWeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, HashSet<string> used, List<string> faults)
     {
         (_index, _layout, _quantization, _prefix, _options, _used, _faults) = (index, layout, quantization, prefix, options, used, faults);
     }
@@ -33,7 +33,7 @@ internal sealed class LayerResolver
     /// <param name="options">What its config says it is.</param>
     /// <param name="used">Receives the names of the tensors that belong to it, of the right shape or not.</param>
     /// <param name="faults">Receives what is wrong.</param>
-    public static StoredMoeLayer? Resolve(WeightIndex index, LayerPlace place, QuantizationConfig? quantization, int layer, MoeOptions options, HashSet<string> used, List<string> faults)
+    public static StoredMoeLayer? Resolve(IWeightIndex index, LayerPlace place, QuantizationConfig? quantization, int layer, MoeOptions options, HashSet<string> used, List<string> faults)
     {
         int before = faults.Count;
         var resolver = new LayerResolver(index, place.Layout, quantization, place.PrefixOf(layer), options, used, faults);
@@ -89,7 +89,7 @@ internal sealed class LayerResolver
         _used.UnionWith(found.Tensors);
         if (found.Shape.SequenceEqual(shape)) return found;
 
-        _faults.Add($"Tensor {TensorName.Quote(found.Name)} has the shape [{string.Join(", ", found.Shape)}]; config.json asks for [{string.Join(", ", shape)}].");
+        _faults.Add($"Tensor {TensorName.Quote(found.Name)} has the shape [{string.Join(", ", found.Shape)}]; the config asks for [{string.Join(", ", shape)}].");
         return null;
     }
 

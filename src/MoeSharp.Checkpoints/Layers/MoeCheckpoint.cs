@@ -3,22 +3,25 @@ using System.Diagnostics;
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// A model in a folder, of any known family: what it is, and its MoE layers. Opening it reads the config and the headers of its files, and holds
+/// A model in a folder or a GGUF file, of any known family: what it is, and its MoE layers. Opening it reads the config and the headers of its files, and holds
 /// one against the other: every parameter of a MoE layer must be there once, in the right shape and type, and nothing else of a MoE layer may
 /// be. Weights are read when they are asked for. Reading is safe from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Path}: {Model.Family}, {MoeLayers.Count} MoE layers")]
 public sealed class MoeCheckpoint : IDisposable
 {
-    private readonly IDisposable _files;
+    private const string GgufExtension = ".gguf";
 
-    private MoeCheckpoint(string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place)
+    private readonly IDisposable _files;
+    private readonly Func<string, IWeightIndex> _weightsOf;
+
+    private MoeCheckpoint(string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, Func<string, IWeightIndex> weightsOf)
     {
-        (Path, Model, Family, Tensors, _files, Place) = (path, model, family, tensors, files, place);
+        (Path, Model, Family, Tensors, _files, Place, _weightsOf) = (path, model, family, tensors, files, place, weightsOf);
         MoeLayers = [.. model.HeldMoeLayers];
     }
 
-    /// <summary>The folder as given to <see cref="Open"/>.</summary>
+    /// <summary>The folder or file as given to <see cref="Open"/>.</summary>
     public string Path { get; }
 
     /// <summary>What its config says.</summary>
@@ -39,21 +42,41 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>What is odd but harmless, a sentence each; empty as a rule.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
 
-    /// <summary>Opens a folder with a <c>config.json</c> and weights, and checks everything but the values of weights.</summary>
+    /// <summary>Opens a folder with a <c>config.json</c> and weights, or a GGUF file, and checks everything but the values of weights.</summary>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
-    public static MoeCheckpoint Open(string folder)
+    public static MoeCheckpoint Open(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentException.ThrowIfNullOrEmpty(path);
 
+        return System.IO.Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase) && File.Exists(path) ? OpenGguf(path) : OpenFolder(path);
+    }
+
+    private static MoeCheckpoint OpenGguf(string path)
+    {
+        var file = GgufFile.Open(path);
+        try
+        {
+            var (model, family) = GgufConfig.Read(file, out var warnings);
+            var place = new LayerPlace(GgufFamily.Layout, GgufFamily.Layout.Prefixes[0]);
+            return Checked(path, model, family, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file));
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static MoeCheckpoint OpenFolder(string folder)
+    {
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
-        var (model, family) = ModelConfig.ReadWithFamily(System.IO.Path.Combine(folder, ModelConfig.FileName), out var configWarnings);
+        var (model, family) = ModelConfig.ReadWithFamily(ModelConfig.FileIn(folder), out var configWarnings);
         var files = ModelFolder.Open(folder);
         try
         {
             var place = LayerPlace.Find(family, files.Tensors.Keys);
-            var check = new CheckpointCheck(model, files, place);
-            check.Run();
-            return new MoeCheckpoint(folder, model, family, files, files, place) { Warnings = [.. configWarnings, .. files.Warnings, .. check.Warnings] };
+            var all = new WeightIndex(files, model.Quantization, checksValues: false);
+            return Checked(folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], all, prefix => new WeightIndex(files, model.Quantization, prefix));
         }
         catch
         {
@@ -64,7 +87,7 @@ public sealed class MoeCheckpoint : IDisposable
 
     /// <summary>A MoE layer; the values that could contradict its shapes (scales, groups) are checked first.</summary>
     /// <param name="index">The layer's place in the model, from 0.</param>
-    /// <exception cref="ArgumentException">That layer is dense, is not in this folder, or there is none.</exception>
+    /// <exception cref="ArgumentException">That layer is dense, or there is none.</exception>
     /// <exception cref="CheckpointException">Values contradict; one message lists all faults.</exception>
     public StoredMoeLayer Layer(int index)
     {
@@ -72,8 +95,34 @@ public sealed class MoeCheckpoint : IDisposable
             throw new ArgumentException($"Layer {index} is no Mixture of Experts{(Model.HeldLayers is null ? "" : " of this folder")}; of the {Model.Layers.Count} layers these are: {Ranges(MoeLayers)}.", nameof(index));
 
         var faults = new List<string>();
-        var found = new WeightIndex(Tensors, Model.Quantization, Place.PrefixOf(index));
+        var found = _weightsOf(Place.PrefixOf(index));
         return LayerResolver.Resolve(found, Place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
+    }
+
+    /// <summary>Loads a MoE layer for inference without TorchSharp; it keeps nothing of the checkpoint.</summary>
+    /// <param name="index">The layer's place in the model, from 0.</param>
+    /// <param name="precision">The type in which the experts are kept and multiplied; default float32.</param>
+    /// <param name="progress">Hears of every expert, from several threads.</param>
+    /// <param name="cancellationToken">Stops between experts.</param>
+    /// <exception cref="ArgumentException">That layer is dense, or there is none.</exception>
+    /// <exception cref="CheckpointException">Values contradict; one message lists all faults.</exception>
+    /// <exception cref="InsufficientMemoryException">There is no memory for the weights.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public MoeLayer Load(int index, ExpertPrecision precision = ExpertPrecision.Float32, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var stored = Layer(index);
+        cancellationToken.ThrowIfCancellationRequested();
+        var layer = new MoeLayer(stored.Options, precision);
+        try
+        {
+            new KernelLayerLoader(stored, layer).Load(progress, cancellationToken);
+            return layer;
+        }
+        catch
+        {
+            layer.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Gives back the memory of mapped pages that were read; they can be read again.</summary>
@@ -81,6 +130,14 @@ public sealed class MoeCheckpoint : IDisposable
 
     /// <summary>Closes the files; matrices of layers must no longer be decoded.</summary>
     public void Dispose() => _files.Dispose();
+
+    private static MoeCheckpoint Checked(
+        string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf)
+    {
+        var check = new CheckpointCheck(model, tensors, place);
+        check.Run(all);
+        return new MoeCheckpoint(path, model, family, tensors, files, place, weightsOf) { Warnings = [.. warnings, .. check.Warnings] };
+    }
 
     // 1-3, 5
     private static string Ranges(IReadOnlyList<int> layers)

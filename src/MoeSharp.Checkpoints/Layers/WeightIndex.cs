@@ -12,8 +12,25 @@ internal sealed record FoundWeight(string Name, string Type, IReadOnlyList<long>
     public bool IsQuantized { get; init; }
 }
 
-/// <summary>The weights of a checkpoint by their names without <c>.weight</c>.</summary>
-internal sealed class WeightIndex
+/// <summary>The weights of a checkpoint by their names without <c>.weight</c>, whatever the format of its files.</summary>
+internal interface IWeightIndex
+{
+    /// <summary>Whether there is a weight, of whatever kind.</summary>
+    bool Has(string name, bool isBlocks = false);
+
+    /// <summary>A weight. Null when it is missing, or at fault: then the faults say so.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="isBlocks">Whether it is MXFP4 blocks.</param>
+    /// <param name="tensor">The tensor that is missing where it is.</param>
+    /// <param name="faults">Receives what is wrong.</param>
+    FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults);
+
+    /// <summary>A tensor of plain numbers, by its full name, in one of several shapes. Null when it is missing, or at fault: then the faults say so.</summary>
+    TensorData? FindVector(string name, List<string> faults, params ReadOnlySpan<long[]> shapes);
+}
+
+/// <summary>The weights of safetensors files, plain and quantized.</summary>
+internal sealed class WeightIndex : IWeightIndex
 {
     private readonly ITensorSource _source;
     private readonly QuantizationConfig? _config;
@@ -30,15 +47,11 @@ internal sealed class WeightIndex
         _quantized = QuantizedNames.Find(source, prefix, checksValues).ToDictionary(parts => parts.Name);
     }
 
-    /// <summary>Whether there is a weight, of whatever kind.</summary>
+    /// <inheritdoc/>
     public bool Has(string name, bool isBlocks = false) =>
         _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && PlainName(name) is not null;
 
-    /// <summary>A weight. Null when it is missing, or at fault: then the faults say so.</summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="isBlocks">Whether it is MXFP4 blocks.</param>
-    /// <param name="tensor">The tensor that is missing where it is.</param>
-    /// <param name="faults">Receives what is wrong.</param>
+    /// <inheritdoc/>
     public FoundWeight? Find(string name, bool isBlocks, string tensor, List<string> faults)
     {
         if (!Has(name, isBlocks))
@@ -50,10 +63,13 @@ internal sealed class WeightIndex
         return _quantized.TryGetValue(name, out var parts) ? Quantized(parts, faults) : Plain(PlainName(name)!, faults);       // there is one
     }
 
-    /// <summary>A tensor of plain numbers, by its full name, in one of several shapes. Null when it is missing, or at fault: then the faults say so.</summary>
-    public TensorData? FindVector(string name, List<string> faults, params ReadOnlySpan<long[]> shapes)
+    /// <inheritdoc/>
+    public TensorData? FindVector(string name, List<string> faults, params ReadOnlySpan<long[]> shapes) => FindVector(_source, name, faults, shapes);
+
+    /// <summary>A tensor of plain numbers of a source.</summary>
+    public static TensorData? FindVector(ITensorSource source, string name, List<string> faults, ReadOnlySpan<long[]> shapes)
     {
-        if (!_source.Tensors.TryGetValue(name, out var info))
+        if (!source.Tensors.TryGetValue(name, out var info))
         {
             faults.Add($"Tensor {TensorName.Quote(name)} is missing.");
             return null;
@@ -61,8 +77,8 @@ internal sealed class WeightIndex
 
         bool fits = false;
         foreach (long[] shape in shapes) fits |= info.Shape.SequenceEqual(shape);
-        if (!fits) faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", info.Shape)}]; config.json asks for [{string.Join(", ", shapes[0])}].");
-        return fits ? _source.Data(name) : null;
+        if (!fits) faults.Add($"Tensor {TensorName.Quote(name)} has the shape [{string.Join(", ", info.Shape)}]; the config asks for [{string.Join(", ", shapes[0])}].");
+        return fits ? source.Data(name) : null;
     }
 
     private QuantizedWeight? Read(WeightParts parts, List<string> faults)
@@ -94,7 +110,7 @@ internal sealed class WeightIndex
     // its shape was checked before
     private static PlainMatrix Matrix(TensorData data) => new((int)data.Info.Shape[0], (int)data.Info.Shape[1], data);
 
-    private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales);
+    private static bool IsBlocks(WeightParts parts) => parts.Has(QuantizedNames.Blocks) || parts.Has(QuantizedNames.BlockScales) || parts.Has(QuantizedNames.DottedBlocks);
 
     private string? PlainName(string name) => _source.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}") ? $"{name}{QuantizedNames.Weight}" : _source.Tensors.ContainsKey(name) ? name : null;
 }

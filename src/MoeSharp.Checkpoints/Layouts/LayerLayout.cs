@@ -44,7 +44,7 @@ internal sealed record LayerLayout
 
     /// <summary>The tensors of a router, as far as layers have them.</summary>
     public IEnumerable<string> RouterTensors =>
-        ((string?[])[$"{Router}{QuantizedNames.Weight}", LogitBias, CorrectionBias, QuantileBias, PerExpertScale, InputScale, TokenTable]).OfType<string>();
+        ((string?[])[Router, $"{Router}{QuantizedNames.Weight}", LogitBias, CorrectionBias, QuantileBias, PerExpertScale, InputScale, TokenTable]).OfType<string>();
 
     /// <summary>What the names of MoE layers' tensors start with: of such a tensor that is not used, nobody knows what it is for.</summary>
     public IReadOnlyList<string> Scopes => field ??= [.. ScopesOf().Distinct()];

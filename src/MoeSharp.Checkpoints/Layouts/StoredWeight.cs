@@ -52,14 +52,17 @@ internal sealed record StoredWeight(string Name, params WeightRole[] Roles)
 
     public bool IsTransposed { get; init; }
 
-    /// <summary>Whether the tensor is MXFP4 blocks (<c>_blocks</c> and <c>_scales</c>).</summary>
-    public bool IsBlocks { get; init; }
+    /// <summary>How the name of MXFP4 blocks ends, <c>_blocks</c> or <c>.blocks</c>; null where the tensor is none.</summary>
+    public string? Blocks { get; init; }
+
+    /// <summary>Whether the tensor is MXFP4 blocks.</summary>
+    public bool IsBlocks => Blocks is not null;
 
     /// <summary>Whether the tensor's own name has no <c>.weight</c>: a parameter, not one of a module.</summary>
     public bool IsBare { get; init; }
 
     /// <summary>The name of the tensor that holds the weight, or its codes.</summary>
-    public string Tensor => IsBlocks ? $"{Name}{QuantizedNames.Blocks}" : IsBare ? Name : $"{Name}{QuantizedNames.Weight}";
+    public string Tensor => IsBlocks ? $"{Name}{Blocks}" : IsBare ? Name : $"{Name}{QuantizedNames.Weight}";
 
     /// <summary>The tensor of the biases; null for none.</summary>
     public string? Bias { get; init; }

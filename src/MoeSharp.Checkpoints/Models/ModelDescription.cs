@@ -28,12 +28,6 @@ public sealed record ModelDescription
     public QuantizationConfig? Quantization { get; init; }
 
     /// <summary>
-    /// Whether what the reference implementation calls router logits, and records as such, are the router's scores (Gemma 4). It says
-    /// nothing of the computation.
-    /// </summary>
-    public bool RecordsScores { get; init; }
-
-    /// <summary>
     /// The layers whose MoE parameters are all that the folder holds, as a conversion of some layers writes it (key <c>moesharp_layers</c>);
     /// null for a whole model.
     /// </summary>

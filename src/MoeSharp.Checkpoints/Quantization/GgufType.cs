@@ -2,10 +2,13 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace MoeSharp.Checkpoints;
 
-/// <summary>Types of numbers in GGUF files, by their numbers there.</summary>
+/// <summary>The types of tensors in GGUF files that are read, by their numbers there. All are weights that can be decoded, but the integers and <see cref="F64"/>.</summary>
 [SuppressMessage("Naming", "CA1707", Justification = "The format's own names.")]
 public enum GgufType
 {
+    /// <summary>Single precision.</summary>
+    F32 = 0,
+
     /// <summary>Half precision.</summary>
     F16 = 1,
 
@@ -38,6 +41,21 @@ public enum GgufType
 
     /// <summary>6 bits in blocks of 256.</summary>
     Q6_K = 14,
+
+    /// <summary>Signed 8-bit integers.</summary>
+    I8 = 24,
+
+    /// <summary>Signed 16-bit integers.</summary>
+    I16 = 25,
+
+    /// <summary>Signed 32-bit integers.</summary>
+    I32 = 26,
+
+    /// <summary>Signed 64-bit integers.</summary>
+    I64 = 27,
+
+    /// <summary>Double precision.</summary>
+    F64 = 28,
 
     /// <summary>bfloat16.</summary>
     BF16 = 30,

@@ -11,11 +11,8 @@ public abstract record QuantizationScheme
     /// <param name="Scales">What a scale is for; null where the config does not say.</param>
     /// <param name="BlockRows">Rows of a block; for blocks alone.</param>
     /// <param name="BlockColumns">Columns of a block; for blocks alone.</param>
-    public sealed record Fp8(Fp8Scales? Scales, int BlockRows = 128, int BlockColumns = 128) : QuantizationScheme
-    {
-        /// <summary>Whether experts are MXFP4 in bytes instead, as in DeepSeek-V4.</summary>
-        public bool HasFp4Experts { get; init; }
-    }
+    /// <remarks>Experts may be MXFP4 in bytes instead, as in DeepSeek-V4: their tensors say so.</remarks>
+    public sealed record Fp8(Fp8Scales? Scales, int BlockRows = 128, int BlockColumns = 128) : QuantizationScheme;
 
     /// <summary>E2M1 in groups of 32 with exponents for scales.</summary>
     public sealed record Mxfp4 : QuantizationScheme;

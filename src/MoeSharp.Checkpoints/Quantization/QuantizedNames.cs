@@ -8,7 +8,7 @@ internal static class QuantizedNames
     public const string Packed = ".weight_packed", PackedShape = ".weight_shape", ZeroPoint = ".weight_zero_point", GroupIndex = ".weight_g_idx";
     public const string GlobalScale = ".weight_global_scale", SecondScale = ".weight_scale_2";
     public const string GptqCodes = ".qweight", GptqZeros = ".qzeros", GptqScales = ".scales", GptqGroups = ".g_idx";
-    public const string Blocks = "_blocks", BlockScales = "_scales";
+    public const string Blocks = "_blocks", BlockScales = "_scales", DottedBlocks = ".blocks";        // the last in OpenAI's own files, with .scales
     public const string AbsMax = ".weight.absmax", QuantMap = ".weight.quant_map", NestedAbsMax = ".weight.nested_absmax", NestedQuantMap = ".weight.nested_quant_map";
     public const string StateNf4 = ".weight.quant_state.bitsandbytes__nf4", StateFp4 = ".weight.quant_state.bitsandbytes__fp4";
     public const string ColumnScales = ".SCB";
@@ -18,7 +18,7 @@ internal static class QuantizedNames
     [
         ScaleInverse, SecondScale, WeightScale, GlobalScale, ZeroPoint, GroupIndex, PackedShape, Packed,
         GptqCodes, GptqZeros, GptqScales, GptqGroups, AbsMax, QuantMap, NestedAbsMax, NestedQuantMap, StateNf4, StateFp4, ColumnScales,
-        StackedScaleInverse, Blocks, BlockScales, Scale, Weight,
+        StackedScaleInverse, Blocks, BlockScales, DottedBlocks, Scale, Weight,
     ];
 
     /// <summary>Of scales for quantized activations, which are not quantized here.</summary>
@@ -28,7 +28,7 @@ internal static class QuantizedNames
     public static IEnumerable<string> All => [Stacked, .. Suffixes];
 
     /// <summary>The tensor that holds a weight of this name as plain numbers.</summary>
-    public static string Plain(WeightParts parts) => parts.Has(Stacked) || parts.Has(Blocks) ? parts.Name : $"{parts.Name}{Weight}";
+    public static string Plain(WeightParts parts) => parts.Has(Stacked) || parts.Has(Blocks) || parts.Has(DottedBlocks) ? parts.Name : $"{parts.Name}{Weight}";
 
     /// <summary>The quantized weights of a source, in the order of their first tensors.</summary>
     /// <param name="source">The source.</param>

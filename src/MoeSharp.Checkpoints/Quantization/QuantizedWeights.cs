@@ -28,14 +28,15 @@ public static class QuantizedWeights
     }
 
     /// <summary>A tensor of GGUF blocks, [rows, bytes] or [experts, rows, bytes].</summary>
-    /// <param name="blocks">The tensor: bytes, whatever is in them.</param>
+    /// <param name="blocks">The tensor: bytes, whatever is in them; or numbers of F32, F16 or BF16.</param>
     /// <param name="type">What is in them.</param>
     /// <param name="file">The file, for messages.</param>
     /// <exception cref="CheckpointException">Rows are no whole number of blocks.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The type is none of weights: integers, <see cref="GgufType.F64"/>.</exception>
     public static QuantizedWeight FromGguf(TensorData blocks, GgufType type, string file)
     {
         ArgumentNullException.ThrowIfNull(blocks);
-        if (!Enum.IsDefined(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such type.");
+        if (!GgufTypes.Decodable.Contains(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "There is no such type of weights.");
 
         var parts = new WeightParts(blocks.Info.Name, new() { [Stacked] = blocks });
         return Read(parts, blocks, matrixRank: 2, each => GgufTypes.Read(each, each.Find(Stacked)!, type)) ?? throw CheckpointException.Listing(file, parts.Faults);
@@ -44,8 +45,8 @@ public static class QuantizedWeights
     /// <summary>The weight of some parts; null when they are at fault.</summary>
     internal static QuantizedWeight? Read(WeightParts parts, QuantizationScheme? scheme)
     {
-        bool isBlocked = parts.Has(Blocks) || parts.Has(BlockScales);
-        var codes = parts.FindAny(Weight, Stacked, Packed, GptqCodes, Blocks);
+        bool isBlocked = parts.Has(Blocks) || parts.Has(BlockScales) || parts.Has(DottedBlocks);
+        var codes = parts.FindAny(Weight, Stacked, Packed, GptqCodes, Blocks, DottedBlocks);
         if (codes is null)
         {
             // a companion of something that is not there
@@ -81,7 +82,7 @@ public static class QuantizedWeights
     private static WeightMatrix? ReadMatrix(WeightParts parts, QuantizationScheme? scheme)
     {
         if (parts.Has(GptqCodes)) return Agrees<QuantizationScheme.Gptq, QuantizationScheme.Awq>(parts, scheme, "GPTQ or AWQ") ? GptqReader.Read(parts, scheme) : null;
-        if (parts.Has(Blocks)) return Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadBlocks(parts) : null;
+        if (parts.Has(Blocks) || parts.Has(DottedBlocks)) return Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadBlocks(parts) : null;
         if (parts.Find(Packed) is { } packed) return ReadPacked(parts, packed, scheme);
 
         var codes = parts.FindAny(Weight, Stacked)!;        // there are codes, or there would be no matrix
@@ -118,8 +119,7 @@ public static class QuantizedWeights
             case TensorType.F8E4M3 or TensorType.F8E5M2:
                 return Agrees<QuantizationScheme.Fp8, QuantizationScheme.Mxfp8>(parts, scheme, "FP8") ? Fp8Reader.Read(parts, codes, scales!, scheme) : null;
             case TensorType.I8 or TensorType.U8 or TensorType.F4 when ScaleValues.Exponents.Contains(scales!.Info.Type):
-                bool isExpert = scheme is QuantizationScheme.Fp8 { HasFp4Experts: true };
-                return isExpert || Agrees<QuantizationScheme.Mxfp4>(parts, scheme, "MXFP4") ? Fp4Reader.ReadMx(parts, codes, scales) : null;
+                return Agrees<QuantizationScheme.Mxfp4, QuantizationScheme.Fp8>(parts, scheme, "MXFP4") ? Fp4Reader.ReadMx(parts, codes, scales) : null;
             case TensorType.I8:
                 return Agrees<QuantizationScheme.Integer8>(parts, scheme, "int-quantized") ? IntegerReader.ReadBytes(parts, codes, scheme as QuantizationScheme.Integer8) : null;
             default:

@@ -54,7 +54,7 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     /// <summary>The bytes from <paramref name="offset"/> on, which the caller has checked to lie in the file; valid until <see cref="Dispose"/>.</summary>
     public ReadOnlySpan<byte> Bytes(long offset, int count)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, typeof(SafetensorsFile));
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
 
         return new ReadOnlySpan<byte>(_start + offset, count);
@@ -63,7 +63,7 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     /// <summary>Copies bytes by reading, which unlike a mapping reports a failing disk as an exception.</summary>
     public void Read(long offset, Span<byte> destination)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, typeof(SafetensorsFile));
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
 
         while (!destination.IsEmpty)
         {

@@ -1,7 +1,7 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// One tensor of a safetensors file: what the header says of it. Equal when all of it is equal, the shape element by element.
+/// One tensor of a file: what the header says of it. Equal when all of it is equal, the shape element by element.
 /// </summary>
 /// <param name="Name">Its name, unique in the file.</param>
 /// <param name="Type">The type of its elements.</param>

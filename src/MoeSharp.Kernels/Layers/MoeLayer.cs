@@ -8,10 +8,11 @@ namespace MoeSharp;
 /// methods below and the experts with those of <see cref="Experts"/>, then call <see cref="Forward(ReadOnlySpan{float}, Span{float}, in MoeCall)"/>.
 /// </summary>
 /// <remarks>
-/// Router and weights of experts compute in float32, whatever the precision of the experts. A token has the same bits for any number of
-/// threads and whatever tokens share its call, but for what looks at all tokens: <see cref="Selection.ExpertChoice"/>, capacities, receive
-/// buffers. Training's forms (jitter, samples, Sinkhorn's normalisation) are not computed. Every member may be called from many threads at
-/// once; loading a matrix again replaces it: do so while no call runs, which would read some of both.
+/// The router computes in float32, whatever the precision of the experts, and never training's forms (jitter, samples, Sinkhorn's
+/// normalisation). A token has the same bits for any number of threads and whatever tokens share its call, but for what goes by its place
+/// (<see cref="Selection.Random"/>, <see cref="Selection.RoundRobin"/>) or looks at all tokens (<see cref="Selection.ExpertChoice"/>,
+/// capacities, receive buffers). Every member may be called from many threads at once; loading a part again replaces it: do so while no call
+/// runs, which would read some of both.
 /// </remarks>
 public sealed class MoeLayer : IDisposable
 {

@@ -4,10 +4,13 @@ using static TorchSharp.torch;
 
 namespace MoeSharp.Training;
 
-/// <summary>A model case (format 2): MoE blocks alone, then logits, losses, gradients and greedy continuation of the whole model, also under padding.</summary>
+/// <summary>
+/// A model case (format 2): MoE blocks alone (<see cref="BlockCase"/>), then, of models that run whole, logits, losses, gradients and greedy
+/// continuation, also under padding.
+/// </summary>
 internal sealed class ModelCase
 {
-    private const double BlockTolerance = 1e-5, ModelTolerance = 1e-4;
+    private const double ModelTolerance = 1e-4;
 
     private readonly DecoderModel _model;
     private readonly Comparison _comparison;
@@ -22,49 +25,27 @@ internal sealed class ModelCase
 
     public static VerifyReport Verify(string folder, SafetensorsFile expected, JsonElement about, CancellationToken cancellationToken)
     {
-        using var scope = NewDisposeScope();
-        using var model = ModelCheckpoint.Load(folder);
         var comparison = new Comparison(expected);
-        var @case = new ModelCase(model, comparison, about.TryGetProperty("tolerance", out var tolerance) ? tolerance.GetDouble() : ModelTolerance);
-
-        foreach (var part in (Action[])[@case.Blocks, @case.WholeModel, @case.Padded, @case.Greedy])
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            part();
-        }
+        using var checkpoint = MoeCheckpoint.Open(folder);
+        new BlockCase(checkpoint, comparison).Run(cancellationToken);
+        if (RunsWhole(checkpoint.Model)) VerifyWhole(folder, comparison, about, cancellationToken);
 
         return new VerifyReport(folder, "model", comparison.Rows, comparison.Unused);
     }
 
-    private void Blocks()
-    {
-        foreach (var (index, layer) in _model.Layers.Index())
-        {
-            string prefix = $"layers.{index}.moe.";
-            if (layer.Moe is { } moe && _comparison.Has($"{prefix}input")) Block(moe, prefix);
-        }
-    }
+    private static bool RunsWhole(ModelDescription model) => model.Family is Qwen3MoeConfig.ModelType or Qwen3MoeConfig.ExtendedModelType && model.Quantization is null;
 
-    private void Block(RoutedMoE moe, string prefix)
+    private static void VerifyWhole(string folder, Comparison comparison, JsonElement about, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        using var ungraded = no_grad();
+        using var model = ModelCheckpoint.Load(folder);
+        var @case = new ModelCase(model, comparison, about.TryGetProperty("tolerance", out var tolerance) ? tolerance.GetDouble() : ModelTolerance);
 
-        var input = _comparison.Input($"{prefix}input");
-        var plan = moe.Plan(input);
-        _comparison.Close($"{prefix}output", () => moe.call(input).Hidden, BlockTolerance);
-        _comparison.Close($"{prefix}router_logits", () => moe.Gate.call(input), BlockTolerance);
-        if (!_comparison.Has($"{prefix}expert_ids")) return;
-
-        // slots have no order: compare [T, E] tables of what each expert got
-        var ids = _comparison.Input($"{prefix}expert_ids").flatten(0, -2);
-        var table = zeros(ids.size(0), moe.Options.Router.ExpertCount);
-        var (theirs, ours) = (table.scatter(1, ids, ones_like(ids).to(ScalarType.Float32)), table.scatter(1, plan.Experts, ones_like(plan.Weights)));
-        _comparison.Add($"{prefix}expert_ids", ids, ours.ne(theirs).sum().item<long>(), 0);
-        if (!_comparison.Has($"{prefix}weights")) return;
-
-        var weights = _comparison.Input($"{prefix}weights").flatten(0, -2);
-        _comparison.Add($"{prefix}weights", weights, Comparison.RelativeError(table.scatter(1, plan.Experts, plan.Weights), table.scatter(1, ids, weights)), BlockTolerance);
+        foreach (var part in (Action[])[@case.WholeModel, @case.Padded, @case.Greedy])
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            part();
+        }
     }
 
     private void WholeModel()

@@ -65,8 +65,8 @@ internal sealed class TensorCase
     private QuantizedWeight ReadGguf()
     {
         string type = _format[GgufPrefix.Length..];
-        if (!Enum.TryParse(type, ignoreCase: true, out GgufType known) || !Enum.IsDefined(known) || char.IsDigit(type[0]))
-            throw new CheckpointException(_file.Path, $"The format is '{_format}', which is not supported; expected gguf- and one of {string.Join(", ", Enum.GetNames<GgufType>())}.");
+        if (!Enum.TryParse(type, ignoreCase: true, out GgufType known) || !GgufTypes.Decodable.Contains(known) || char.IsDigit(type[0]))
+            throw new CheckpointException(_file.Path, $"The format is '{_format}', which is not supported; expected gguf- and one of {string.Join(", ", GgufTypes.Decodable.Order())}.");
 
         string[] names = [.. _file.Tensors.Keys.Where(name => !name.StartsWith(Expected, StringComparison.Ordinal))];
         return names.Length == 1

@@ -13,7 +13,7 @@ internal static class ConversionFolders
     public static readonly string[] Quantized =
         ["deepseek_v3_fp8", "gpt_oss_mxfp4", "gpt_oss_published", "kimi_k2_int4_g32", "minimax_m2_published", "qwen3_moe_gptq_int4_g32"];
 
-    public static string Model(string name) => Fixtures.Path("models", name);
+    public static string Model(string name) => Directory.Exists(Fixtures.Path("models", name)) ? Fixtures.Path("models", name) : Fixtures.Path(name);
 
     public static ConversionSummary Convert(string source, string target, ConversionOptions? options = null, IProgress<ConversionProgress>? progress = null, CancellationToken cancellationToken = default)
     {

@@ -55,13 +55,13 @@ public sealed class ConversionProofTests : IDisposable
     }
 
     [Theory]
-    [InlineData("model.layers.1.mlp.experts.gate_up_proj", "up")]
-    [InlineData("model.layers.1.mlp.experts.down_proj", "down")]
-    [InlineData("model.layers.1.mlp.gate.e_score_correction_bias", "router")]
-    [InlineData("model.layers.0.self_attn.o_proj.weight", "other")]
-    public void Proof_OneWrongBit_IsFoundAndNamed(string tensor, string kind)
+    [InlineData("deepseek_v3", "model.layers.1.mlp.experts.gate_up_proj", "up")]
+    [InlineData("deepseek_v3", "model.layers.1.mlp.experts.down_proj", "down")]
+    [InlineData("deepseek_v3", "model.layers.1.mlp.gate.e_score_correction_bias", "router")]
+    [InlineData("qwen3_moe", "model.layers.0.self_attn.o_proj.weight", "other")]
+    public void Proof_OneWrongBit_IsFoundAndNamed(string model, string tensor, string kind)
     {
-        ConvertAndProve("deepseek_v3", "fused", new() { Layout = ExpertLayout.Fused });
+        ConvertAndProve(model, "fused", new() { Layout = ExpertLayout.Fused });
         long last;
         using (var fused = ModelFolder.Open(_folder.File("fused"))) last = fused.Tensors[tensor].Offset + fused.Tensors[tensor].ByteCount - 4;
         using (var file = File.Open(_folder.File("fused/model.safetensors"), FileMode.Open))
@@ -72,7 +72,7 @@ public sealed class ConversionProofTests : IDisposable
             file.WriteByte((byte)(low ^ 1));
         }
 
-        using var source = MoeCheckpoint.Open(Model("deepseek_v3"));
+        using var source = MoeCheckpoint.Open(Model(model));
         var proof = ConversionProof.Run(source, _folder.File("fused"));
 
         Assert.False(proof.Passed);
@@ -84,14 +84,14 @@ public sealed class ConversionProofTests : IDisposable
     public void Proof_AMissingAndAForeignTensor_AreNamed()
     {
         Directory.CreateDirectory(_folder.File("target"));
-        File.Copy(Path.Combine(Model("mixtral"), "config.json"), _folder.File("target/config.json"));
-        using (var files = ModelFolder.Open(Model("mixtral")))
+        File.Copy(Path.Combine(Model("qwen3_moe"), "config.json"), _folder.File("target/config.json"));
+        using (var files = ModelFolder.Open(Model("qwen3_moe")))
         {
             SafetensorsWriter.Write(_folder.File("target/model.safetensors"), [.. files.Tensors.Values.Select(tensor =>
                 new TensorToWrite(tensor.Name == "model.norm.weight" ? "model.norm.scale" : tensor.Name, tensor.Type, tensor.Shape, stream => stream.Write(files.Bytes(tensor.Name))))]);
         }
 
-        using var source = MoeCheckpoint.Open(Model("mixtral"));
+        using var source = MoeCheckpoint.Open(Model("qwen3_moe"));
         var proof = ConversionProof.Run(source, _folder.File("target"));
 
         Assert.False(proof.Passed);

@@ -6,7 +6,7 @@ public sealed class QuantizationConfigTests
     {
         { """{"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 64], "activation_scheme": "dynamic"}""", new QuantizationScheme.Fp8(Fp8Scales.Block, 128, 64) },
         { """{"quant_method": "fp8", "weight_block_size": null, "activation_scheme": "static"}""", new QuantizationScheme.Fp8(Scales: null) },
-        { """{"quant_method": "fp8", "weight_block_size": [128, 128], "scale_fmt": "ue8m0", "expert_dtype": "fp4"}""", new QuantizationScheme.Fp8(Fp8Scales.Block) { HasFp4Experts = true } },
+        { """{"quant_method": "fp8", "weight_block_size": [128, 128], "scale_fmt": "ue8m0", "expert_dtype": "fp4"}""", new QuantizationScheme.Fp8(Fp8Scales.Block) },
         { """{"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}""", new QuantizationScheme.Mxfp4() },
         { Ct("pack-quantized", """{"num_bits": 4, "type": "int", "symmetric": true, "group_size": 32, "strategy": "group"}"""), new QuantizationScheme.PackedInteger(4, 32, IsSymmetric: true) },
         { Ct("pack-quantized", """{"num_bits": 8, "type": "int", "symmetric": false, "group_size": null, "strategy": "channel"}"""), new QuantizationScheme.PackedInteger(8, null, IsSymmetric: false) },

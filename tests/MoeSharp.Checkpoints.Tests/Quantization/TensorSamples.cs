@@ -128,14 +128,14 @@ internal sealed record TensorSample(string Name, MemoryTensors Tensors, string? 
         yield return new("fp4 odd blocks", BitsAndBytes(random, "fp4", 19, 77, 33), null);
         yield return new("nf4 nested", Nested(BitsAndBytes(random, "nf4", 40, 96, 64), random, 60), null);
         yield return new("int8 bitsandbytes", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".SCB", TensorType.F32, [19]), """{"quant_method": "bitsandbytes", "load_in_8bit": true}""");
-        foreach (var type in Enum.GetValues<GgufType>()) yield return OfGguf(random, type);
+        foreach (var type in GgufTypes.Decodable.Order()) yield return OfGguf(random, type);
     }
 
     private static MemoryTensors With(Random random, string part, TensorType type, long[] shape) => new MemoryTensors().With(random, part, type, shape);
 
     private static TensorSample OfGguf(Random random, GgufType type)
     {
-        int bytes = type switch { GgufType.F16 or GgufType.BF16 => 2, GgufType.Q4_0 => 18, GgufType.Q4_1 => 20, GgufType.Q5_0 => 22, GgufType.Q5_1 => 24, GgufType.Q8_0 => 34, GgufType.Q2_K => 84, GgufType.Q3_K => 110, GgufType.Q4_K => 144, GgufType.Q5_K => 176, GgufType.Q6_K => 210, _ => 17 };
+        int bytes = GgufSizes.Of(type).ByteCount;
         byte[] blocks = new byte[5 * 3 * bytes];
         random.NextBytes(blocks);
         return new($"gguf {type}", new MemoryTensors().Add("blocks", TensorType.U8, [5, 3 * bytes], blocks), null, type);

@@ -19,6 +19,19 @@ public sealed class CaseVerifierTests
         Assert.Equal(["attention_mask"], report.Skipped);
     }
 
+    public static TheoryData<string> Models => [.. Directory.EnumerateDirectories(Fixtures.Path("models")).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
+
+    [Theory, MemberData(nameof(Models))]
+    public void Verify_AModelOfAFamily_HoldsInEveryBlock(string name)
+    {
+        var report = CaseVerifier.Verify(Fixtures.Path("models", name));
+
+        Assert.DoesNotContain(report.Rows, row => !row.Passed);
+        Assert.Contains(report.Rows, row => row.Tensor == "layers.1.moe.output");
+        Assert.All(report.Rows, row => Assert.InRange(row.Limit, 0, 1e-5));
+        Assert.DoesNotContain(report.Skipped, tensor => tensor.Contains(".moe.", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Verify_TheTrainingCase_HoldsAtEveryStepAndAtTheEnd()
     {

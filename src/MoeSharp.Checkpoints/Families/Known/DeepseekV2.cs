@@ -15,12 +15,30 @@ internal static partial class ModelFamilies
             return DescribeDeepseek(config, router => router with { GroupLimit = isLimited ? config.Groups(GroupRanking.Max) : null });
         },
         Layouts = [DeepseekLayout],
+        Gguf = [
+            new("deepseek2", DeepseekKeys) { Constants = """{"topk_method": "greedy"}""", Applies = file => !IsSigmoid(file) && !IsGrouped(file) },
+            new("deepseek2", DeepseekKeys) { Constants = """{"topk_method": "group_limited_greedy"}""", Applies = file => !IsSigmoid(file) && IsGrouped(file) },
+        ],
     };
+
+    private const int SigmoidGating = 2;        // expert_gating_func of GGUF files
+
+    private static (string Key, string Metadata)[] DeepseekKeys =>
+    [
+        ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("n_shared_experts", "expert_shared_count"),
+        ("first_k_dense_replace", "leading_dense_block_count"), ("n_group", "expert_group_count"), ("topk_group", "expert_group_used_count"),
+        ("routed_scaling_factor", "expert_weights_scale"), ("norm_topk_prob", "expert_weights_norm"),
+    ];
+
+    private static bool IsGrouped(GgufFile file) => file.Metadata.TryGetValue($"{file.Architecture}.expert_group_count", out var groups) && groups.GetInteger() > 1;
+
+    private static bool IsSigmoid(GgufFile file) => file.Metadata.TryGetValue($"{file.Architecture}.expert_gating_func", out var gating) && gating.GetInteger() == SigmoidGating;
 
     /// <summary>What DeepSeek-V2 and its successors share: dense layers first, and shared experts of the routed ones' width.</summary>
     private static ModelDescription DescribeDeepseek(FamilyConfig config, Func<RouterOptions, RouterOptions> route, int firstSparse = 0)
     {
         config.Require("mlp_bias", false);
+        config.Require("moe_layer_freq", 1);
         int width = config.Width("moe_intermediate_size");
         var layer = config.Layer(width);
         var moe = layer with { Router = route(layer.Router with { Scale = config.Scale() }), Shared = config.Shared("n_shared_experts", width) };

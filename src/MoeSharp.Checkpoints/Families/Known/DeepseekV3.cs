@@ -8,9 +8,20 @@ internal static partial class ModelFamilies
         ModelTypes = ["deepseek_v3", "deepseek_v32"],
         Describe = DescribeDeepseekV3,
         Layouts = [DeepseekLayout],
+        Gguf = [
+            new("deepseek2", DeepseekKeys) { Defaults = Ungrouped, Applies = IsSigmoid },
+            new("deepseek32", DeepseekKeys) { Defaults = Ungrouped },
+        ],
     };
 
-    private static ModelDescription DescribeDeepseekV3(FamilyConfig config) => DescribeSigmoid(config, firstSparse: 3);
+    // keys that converters leave out where they say nothing
+    private const string Ungrouped = """{"n_group": 1, "topk_group": 1, "norm_topk_prob": false}""";
+
+    private static ModelDescription DescribeDeepseekV3(FamilyConfig config)
+    {
+        config.Json.Fault(config.Json.Find("n_group") is null, "n_group is absent; expected the number of groups, 1 for none: the defaults of implementations differ.");
+        return DescribeSigmoid(config, firstSparse: 3);
+    }
 
     /// <summary>The router of DeepSeek-V3, which many families took over; what their configs leave out differs.</summary>
     private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true) =>

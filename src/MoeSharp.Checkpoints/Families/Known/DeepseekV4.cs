@@ -19,6 +19,9 @@ internal static partial class ModelFamilies
             },
             DeepseekLayout with { TokenTable = "mlp.gate.tid2eid" },
         ],
+        Gguf = [
+            new("deepseek4", [.. DeepseekKeys, ("num_hash_layers", "hash_layer_count"), ("swiglu_limit", "swiglu_clamp_exp")]) { Defaults = """{"norm_topk_prob": true}""" },
+        ],
     };
 
     private static ModelDescription DescribeDeepseekV4(FamilyConfig config)
@@ -27,7 +30,7 @@ internal static partial class ModelFamilies
         config.Require("topk_method", "noaux_tc");
         config.Require("norm_topk_prob", true);
         config.Require("gate_temp", 1);
-        int width = config.Width("moe_intermediate_size");
+        int width = config.Width("moe_intermediate_size", "intermediate_size");
         double? limit = config.Json.Find("swiglu_limit") is null ? null : config.Json.Number("swiglu_limit", 10, 0, isExclusive: true);
         var layer = config.Layer(width);
         var router = layer.Router with { Score = ScoreFunction.SqrtSoftplus, Renormalize = Renormalization.Always, RenormalizeEpsilon = 1e-20, Scale = config.Scale() };

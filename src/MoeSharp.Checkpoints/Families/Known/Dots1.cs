@@ -8,5 +8,6 @@ internal static partial class ModelFamilies
         ModelTypes = ["dots1"],
         Describe = config => DescribeSigmoid(config, firstSparse: 0, renormalizes: false),
         Layouts = [DeepseekLayout],
+        Gguf = [new("dots1", DeepseekKeys) { Defaults = Ungrouped }],
     };
 }

@@ -18,7 +18,7 @@ internal static partial class ModelFamilies
                 Renormalize = Renormalization.Always,
                 HasPerExpertScale = true,
             };
-            return model with { Layers = config.Every(layer with { Router = router }), RecordsScores = true };
+            return model with { Layers = config.Every(layer with { Router = router }) };
         },
         Layouts =
         [
@@ -30,5 +30,6 @@ internal static partial class ModelFamilies
                 Experts = [Stored.Fused("experts"), Stored.PerExpert("experts")],
             },
         ],
+        Gguf = [new("gemma4", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length")) { Constants = """{"enable_moe_block": true, "hidden_activation": "gelu_pytorch_tanh"}""" }],
     };
 }

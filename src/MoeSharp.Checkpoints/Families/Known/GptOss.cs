@@ -22,30 +22,40 @@ internal static partial class ModelFamilies
             {
                 Router = "mlp.router",
                 LogitBias = "mlp.router.bias",
-                Experts = [Alternating("mlp.experts", isTransposed: true, isBlocks: false), Alternating("mlp.experts", isTransposed: false, isBlocks: true)],
+                Experts = [Alternating("mlp.experts.gate_up_proj", "mlp.experts.down_proj"), Alternating("mlp.experts.gate_up_proj", "mlp.experts.down_proj", QuantizedNames.Blocks)],
+            },
+            new()       // OpenAI's own files
+            {
+                Prefixes = ["block.{l}."],
+                Router = "mlp.gate",
+                LogitBias = "mlp.gate.bias",
+                Experts = [Alternating("mlp.mlp1_weight", "mlp.mlp2_weight", QuantizedNames.DottedBlocks)],
             },
         ],
+        Gguf = [new("gpt-oss", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
     };
 
-    // both are square when D = H: the name alone tells whether inputs are rows
-    private static StoredWeight[] Alternating(string experts, bool isTransposed, bool isBlocks) =>
+    // both are square when D = H: the name alone tells whether inputs are rows, as they are in numbers and not in blocks
+    private static StoredWeight[] Alternating(string gateUp, string down, string? blocks = null) =>
     [
-        new($"{experts}.gate_up_proj", WeightRole.Gate, WeightRole.Up)
+        new(gateUp, WeightRole.Gate, WeightRole.Up)
         {
             Axis = ExpertAxis.Stacked,
             Order = RowOrder.Alternating,
-            IsTransposed = isTransposed,
-            IsBlocks = isBlocks,
+            IsTransposed = blocks is null,
+            Blocks = blocks,
             IsBare = true,
-            Bias = $"{experts}.gate_up_proj_bias",
+            Bias = BiasOf(gateUp),
         },
-        new($"{experts}.down_proj", WeightRole.Down)
+        new(down, WeightRole.Down)
         {
             Axis = ExpertAxis.Stacked,
-            IsTransposed = isTransposed,
-            IsBlocks = isBlocks,
+            IsTransposed = blocks is null,
+            Blocks = blocks,
             IsBare = true,
-            Bias = $"{experts}.down_proj_bias",
+            Bias = BiasOf(down),
         },
     ];
+
+    private static string BiasOf(string weight) => weight.EndsWith("_weight", StringComparison.Ordinal) ? $"{weight[..^"_weight".Length]}_bias" : $"{weight}_bias";
 }

@@ -33,5 +33,9 @@ internal static partial class ModelFamilies
                 Shared = [Stored.FusedSingle("shared_mlp", "input_linear", "output_linear")],
             },
         ],
+        Gguf = [
+            new("granitemoe", ("intermediate_size", "feed_forward_length"), ("shared_intermediate_size", "expert_shared_feed_forward_length")),
+            new("granitehybrid", ("intermediate_size", "feed_forward_length"), ("shared_intermediate_size", "expert_shared_feed_forward_length")),
+        ],
     };
 }

@@ -8,6 +8,8 @@ internal static partial class ModelFamilies
         ModelTypes = ["hunyuan_v1_moe"],
         Describe = config =>
         {
+            config.Require("moe_layer_num_skipped", 0);
+            config.Require("use_mixed_mlp_moe", true);
             int width = config.Width("intermediate_size");
             var layer = config.Json.Find("moe_topk") is { ValueKind: System.Text.Json.JsonValueKind.Array } ? config.Layer(width, topK: 1) : config.Layer(width);
             var moe = layer with { Router = layer.Router with { Renormalize = Renormalization.Always }, Shared = new() { IntermediateSize = width } };
@@ -22,6 +24,7 @@ internal static partial class ModelFamilies
                 Shared = [Stored.Single("mlp.shared_mlp")],
             },
         ],
+        Gguf = [new("hunyuan-moe", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
     };
 
     private static MlpOptions[] TopKOfEach(FamilyConfig config, MoeOptions layer)

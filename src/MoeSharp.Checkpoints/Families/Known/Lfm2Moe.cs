@@ -28,5 +28,6 @@ internal static partial class ModelFamilies
                 Experts = [Stored.PerExpert("feed_forward.experts", "w1", "w3", "w2"), Stored.Fused("feed_forward.experts")],
             },
         ],
+        Gguf = [new("lfm2moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("num_dense_layers", "leading_dense_block_count"), ("norm_eps", "attention.layer_norm_rms_epsilon"))],
     };
 }

@@ -21,7 +21,22 @@ internal static partial class ModelFamilies
                 Experts = [Stored.FusedTransposed("feed_forward.experts"), Stored.PerExpert("feed_forward.experts")],
                 Shared = [Stored.Single("feed_forward.shared_expert")],
             },
+            new()       // Meta's own names: inputs are rows, and those of all experts follow each other
+            {
+                Router = "feed_forward.router_DE",
+                IsRouterTransposed = true,
+                Experts =
+                [
+                    [
+                        new("feed_forward.experts.moe_w_in_eD_F", WeightRole.Gate) { Axis = ExpertAxis.Folded, IsTransposed = true, IsBare = true },
+                        new("feed_forward.experts.moe_w_swiglu_eD_F", WeightRole.Up) { Axis = ExpertAxis.Folded, IsTransposed = true, IsBare = true },
+                        new("feed_forward.experts.moe_w_out_eF_D", WeightRole.Down) { Axis = ExpertAxis.Folded, IsTransposed = true, IsBare = true },
+                    ],
+                ],
+                Shared = [Stored.Single("feed_forward", "w_in_shared_FD", "w_swiglu_FD", "w_out_shared_DF")],
+            },
         ],
+        Gguf = [new("llama4", ("intermediate_size", "expert_feed_forward_length"), ("intermediate_size_mlp", "feed_forward_length"), ("interleave_moe_layer_step", "interleave_moe_layer_step"))],
     };
 
     private static Func<int, bool> SparseByList(FamilyConfig config)

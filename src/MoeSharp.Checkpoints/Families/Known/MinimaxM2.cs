@@ -27,5 +27,6 @@ internal static partial class ModelFamilies
             },
             new() { Router = "mlp.gate", CorrectionBias = "mlp.e_score_correction_bias", Experts = [Stored.Fused("mlp.experts")] },
         ],
+        Gguf = [new("minimax-m2", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
     };
 }

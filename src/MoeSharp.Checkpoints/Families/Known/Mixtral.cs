@@ -15,7 +15,20 @@ internal static partial class ModelFamilies
         [
             new() { Router = "block_sparse_moe.gate", Experts = [Stored.PerExpert("block_sparse_moe.experts", "w1", "w3", "w2")] },
             new() { Router = "feed_forward.gate", Experts = [Stored.PerExpert("feed_forward.experts", "w1", "w3", "w2")] },       // Mistral's own files
+            new()       // the oldest files: the rows of all experts follow each other
+            {
+                Router = "block_sparse_moe.gate",
+                Experts =
+                [
+                    [
+                        new("block_sparse_moe.w1", WeightRole.Gate) { Axis = ExpertAxis.Folded, IsBare = true },
+                        new("block_sparse_moe.w3", WeightRole.Up) { Axis = ExpertAxis.Folded, IsBare = true },
+                        new("block_sparse_moe.w2", WeightRole.Down) { Axis = ExpertAxis.Folded, IsTransposed = true, IsBare = true },
+                    ],
+                ],
+            },
             new() { Router = "mlp.gate", Experts = [Stored.Fused("mlp.experts")] },
         ],
+        Gguf = [new("llama", ("intermediate_size", "feed_forward_length"))],
     };
 }

@@ -13,5 +13,6 @@ internal static partial class ModelFamilies
             return config.Model(config.ByStep(moe), NormKind.RmsPlusOne);
         },
         Layouts = [QwenLayout],
+        Gguf = [new("qwen3next", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length")) { Constants = """{"norm_topk_prob": true}""" }],
     };
 }

@@ -70,9 +70,7 @@ internal static class QuantizationConfigReader
         json.Unsupported(json.Find("scale_fmt") is not null && json.Text("scale_fmt", "ue8m0") is not ("ue8m0" or "float"), "scale_fmt", "\"ue8m0\" or none");
         string experts = json.Find("expert_dtype") is null ? "fp8" : json.Text("expert_dtype", "fp8");
         json.Unsupported(experts is not ("fp8" or "fp4"), "expert_dtype", "\"fp8\" or \"fp4\"");
-
-        var scheme = Block(json, "weight_block_size") is var (rows, columns) ? new QuantizationScheme.Fp8(Fp8Scales.Block, rows, columns) : new QuantizationScheme.Fp8(Scales: null);
-        return scheme with { HasFp4Experts = experts == "fp4" };
+        return Block(json, "weight_block_size") is var (rows, columns) ? new(Fp8Scales.Block, rows, columns) : new(Scales: null);
     }
 
     private static QuantizationScheme.Gptq Gptq(ConfigReader json)

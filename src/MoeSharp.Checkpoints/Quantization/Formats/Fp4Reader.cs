@@ -10,8 +10,9 @@ internal static class Fp4Reader
     /// <summary>GPT-OSS: codes [out, groups, 16], exponents [out, groups].</summary>
     public static WeightMatrix? ReadBlocks(WeightParts parts)
     {
-        var codes = parts.Require(Blocks, "MXFP4 keeps its codes there");
-        var scales = parts.Require(BlockScales, "MXFP4 keeps its exponents there");
+        bool isDotted = parts.Has(DottedBlocks);
+        var codes = parts.Require(isDotted ? DottedBlocks : Blocks, "MXFP4 keeps its codes there");
+        var scales = parts.Require(isDotted ? GptqScales : BlockScales, "MXFP4 keeps its exponents there");
         if (codes is null || scales is null || !parts.IsOf(codes, TensorType.U8) | !parts.IsOf(scales, TensorType.U8, TensorType.F8E8M0)) return null;
 
         var shape = codes.Info.Shape;

@@ -7,6 +7,7 @@ internal static class GgufTypes
 
     private static readonly Dictionary<GgufType, (Reader Read, int Length, int ByteCount)> Types = new()
     {
+        [GgufType.F32] = Of<F32Block>(),
         [GgufType.F16] = Of<F16Block>(),
         [GgufType.BF16] = Of<BF16Block>(),
         [GgufType.Q4_0] = Of<Q4Block0>(),
@@ -22,11 +23,29 @@ internal static class GgufTypes
         [GgufType.MXFP4] = Of<Mxfp4Block>(),
     };
 
+    /// <summary>The types of weights, which can be decoded.</summary>
+    public static IReadOnlyCollection<GgufType> Decodable => Types.Keys;
+
+    /// <summary>The type of the elements of a tensor; bytes where it holds blocks.</summary>
+    public static TensorType ElementType(GgufType type) => type switch
+    {
+        GgufType.F32 => TensorType.F32,
+        GgufType.F16 => TensorType.F16,
+        GgufType.BF16 => TensorType.BF16,
+        GgufType.F64 => TensorType.F64,
+        GgufType.I8 => TensorType.I8,
+        GgufType.I16 => TensorType.I16,
+        GgufType.I32 => TensorType.I32,
+        GgufType.I64 => TensorType.I64,
+        _ => TensorType.U8,
+    };
+
     /// <summary>A matrix [rows, bytes of a row].</summary>
     public static WeightMatrix? Read(WeightParts parts, TensorData blocks, GgufType type) => Types[type].Read(parts, blocks);
 
-    /// <summary>Numbers and bytes of a block.</summary>
-    public static (int Length, int ByteCount) SizeOf(GgufType type) => (Types[type].Length, Types[type].ByteCount);
+    /// <summary>Numbers and bytes of a block; of types without blocks, one number.</summary>
+    public static (int Length, int ByteCount) SizeOf(GgufType type) =>
+        Types.TryGetValue(type, out var known) ? (known.Length, known.ByteCount) : (1, ElementType(type).BitSize() / 8);
 
     private static (Reader, int, int) Of<TBlock>()
         where TBlock : struct, IGgufBlock => (Read<TBlock>, TBlock.Length, TBlock.ByteCount);
@@ -34,7 +53,7 @@ internal static class GgufTypes
     private static GgufMatrix<TBlock>? Read<TBlock>(WeightParts parts, TensorData blocks)
         where TBlock : struct, IGgufBlock
     {
-        if (!parts.IsOf(blocks, TensorType.U8, TensorType.F16, TensorType.BF16) || !parts.IsMatrix(blocks)) return null;
+        if (!parts.IsOf(blocks, TensorType.U8, TensorType.F32, TensorType.F16, TensorType.BF16) || !parts.IsMatrix(blocks)) return null;
 
         long rowBytes = blocks.Info.ByteCount / blocks.Info.Shape[0], columns = rowBytes / TBlock.ByteCount * TBlock.Length;
         bool isWhole = rowBytes % TBlock.ByteCount == 0 && columns <= int.MaxValue;

@@ -21,7 +21,7 @@ internal sealed record DecoderCase(string Name, Func<int, int, Random, DecoderWe
         new("gptq", (rows, columns, random) => Of(random, config: null, (".qweight", TensorType.I32, [columns / PerWord, rows]), (".qzeros", TensorType.I32, [columns / WideGroup, rows / PerWord]), (".scales", TensorType.F16, [columns / WideGroup, rows]))),
         new("awq", (rows, columns, random) => Of(random, config: null, (".qweight", TensorType.I32, [columns, rows / PerWord]), (".qzeros", TensorType.I32, [columns / WideGroup, rows / PerWord]), (".scales", TensorType.F16, [columns / WideGroup, rows]))),
         new("int8", (rows, columns, random) => Of(random, config: null, (".weight", TensorType.I8, [rows, columns]), (".weight_scale", TensorType.BF16, [rows, 1]))),
-        .. Enum.GetValues<GgufType>().Select(Gguf),
+        .. GgufTypes.Decodable.Order().Select(Gguf),
     ];
 
     private static DecoderWeight Fp8(int rows, int columns, Random random)

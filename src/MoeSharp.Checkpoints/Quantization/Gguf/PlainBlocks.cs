@@ -2,6 +2,20 @@ using System.Runtime.InteropServices;
 
 namespace MoeSharp.Checkpoints;
 
+/// <summary>F32: single precision, each number by itself.</summary>
+internal readonly struct F32Block : IGgufBlock
+{
+    public static string Name => "F32";
+
+    public static int Length => 1;
+
+    public static int ByteCount => 4;
+
+    public static float Value(ReadOnlySpan<byte> block, int index) => BitConverter.ToSingle(block);
+
+    public static void Decode(ReadOnlySpan<byte> block, Span<float> to) => MemoryMarshal.Cast<byte, float>(block).CopyTo(to);
+}
+
 /// <summary>F16: half precision, each number by itself.</summary>
 internal readonly struct F16Block : IGgufBlock
 {
