@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Folder}: {Tensors.Count} tensors in {Files.Count} files")]
-public sealed class ModelFolder : ITensorSource, IDisposable
+public sealed class ModelFolder : ITensorSource, IMappedFiles, IDisposable
 {
     /// <summary>The name of a model's only weights file.</summary>
     public const string SingleFileName = "model.safetensors";
@@ -81,6 +81,11 @@ public sealed class ModelFolder : ITensorSource, IDisposable
     internal IEnumerable<TensorInfo> TensorsOf(SafetensorsFile file) => Files.Count == 1 ? Tensors.Values : file.Tensors.Values.Where(tensor => _fileOf.GetValueOrDefault(tensor.Name) == file);
 
     string ITensorSource.Path => Folder;
+
+    void IMappedFiles.Release()
+    {
+        foreach (IMappedFiles file in Files) file.Release();
+    }
 
     /// <summary>The file that a tensor is in.</summary>
     /// <exception cref="CheckpointException">There is no tensor of this name.</exception>

@@ -24,6 +24,7 @@ internal sealed class Tool
         Root.Add(GenerateCommand.Create(surroundings));
         Root.Add(VerifyCommand.Create(surroundings, _verbose));
         Root.Add(InspectCommand.Create(surroundings));
+        Root.Add(ConvertCommand.Create(surroundings));
         Root.Add(TraceCommand.Create(surroundings));
         Root.Add(PlotLoadCommand.Create(surroundings));
         Root.Add(TokenizerCommand.Create(surroundings));

@@ -6,6 +6,9 @@ public static class ModelConfig
     /// <summary>The name of the file.</summary>
     public const string FileName = "config.json";
 
+    /// <summary>The key of a folder that holds some MoE layers alone.</summary>
+    internal const string HeldLayersKey = "moesharp_layers";
+
     /// <summary>Its name where Mistral and Meta publish their own layouts.</summary>
     public const string NativeFileName = "params.json";
 
@@ -68,7 +71,17 @@ public static class ModelConfig
             Family = family.Name,
             Quantization = quantization is null ? null : QuantizationConfigReader.Read(quantization),
         };
-        return (model with { TieEmbeddings = model.TieEmbeddings || json.Flag("tie_word_embeddings", false) }, family);
+        return (model with { TieEmbeddings = model.TieEmbeddings || json.Flag("tie_word_embeddings", false), HeldLayers = HeldLayers(json, model) }, family);
+    }
+
+    private static IReadOnlyList<int>? HeldLayers(ConfigReader json, ModelDescription model)
+    {
+        if (json.Find(HeldLayersKey) is null) return null;
+
+        var layers = json.Integers(HeldLayersKey);
+        int[] sparse = [.. model.MoeLayers];
+        json.Fault(layers.Count == 0 || layers.Except(sparse).Any(), $"{HeldLayersKey} is [{string.Join(", ", layers)}]; expected one or more MoE layers of the model.");
+        return layers;
     }
 
     /// <summary>The config of a folder: the published one, or the maker's own.</summary>

@@ -6,9 +6,6 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     private static readonly string[] Embeddings =
         ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight"];
 
-    // of scales for quantized activations, which are not quantized here
-    private static readonly string[] Activations = [".input_scale", ".input_global_scale", ".input_zero_point"];
-
     // parts of names, whatever the family, of tensors that are no part of a MoE layer
     private static readonly string[] KnownParts =
         ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
@@ -24,7 +21,7 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     /// <summary>Throws one <see cref="CheckpointException"/> that lists all that is wrong.</summary>
     public void Run()
     {
-        foreach (int layer in model.MoeLayers)
+        foreach (int layer in model.HeldMoeLayers)
         {
             if (_faults.Count > EnoughFaults) break;
 
@@ -63,5 +60,5 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     }
 
     private bool IsUnexpected(string name) =>
-        place.Layout.Scopes.Any(scope => name.StartsWith(scope, StringComparison.Ordinal)) && !Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
+        place.Layout.Scopes.Any(scope => name.StartsWith(scope, StringComparison.Ordinal)) && !QuantizedNames.Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
 }

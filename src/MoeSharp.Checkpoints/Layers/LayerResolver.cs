@@ -49,7 +49,15 @@ internal sealed class LayerResolver
         var sharedRouter = _options.Shared is { IsGated: true } ? Matrix(_layout.SharedRouter!, [1, _options.HiddenSize]) : null;      // a layout of such a family names it
         if (router is null || expert is null) return null;
 
-        return new StoredMoeLayer(layer, _options, router, expert) { Shared = shared?.Invoke(0), SharedRouter = sharedRouter, Formats = [.. _formats], Tensors = [.. _used] };
+        return new StoredMoeLayer(layer, _options, router, expert.Of)
+        {
+            Shared = shared?.Of(0),
+            SharedRouter = sharedRouter,
+            Formats = [.. _formats],
+            Tensors = [.. _used],
+            ExpertWay = expert.Way,
+            SharedWay = shared?.Way,
+        };
     }
 
     private RouterParameters? Router()
@@ -124,7 +132,7 @@ internal sealed class LayerResolver
     }
 
     /// <summary>The gated MLPs, stored in that of several ways of which most is there.</summary>
-    private Func<int, StoredMlp>? Mlps(IReadOnlyList<StoredWeight[]> ways, int count, int width, bool hasBias)
+    private FoundMlps? Mlps(IReadOnlyList<StoredWeight[]> ways, int count, int width, bool hasBias)
     {
         if (ways.Count == 0)
         {
@@ -148,10 +156,10 @@ internal sealed class LayerResolver
         }
 
         if (_faults.Count > before) return null;
-        return index => new StoredMlp(found[WeightRole.Gate](index), found[WeightRole.Up](index), found[WeightRole.Down](index))
+        return new(way, index => new StoredMlp(found[WeightRole.Gate](index), found[WeightRole.Up](index), found[WeightRole.Down](index))
         {
             Biases = hasBias ? new StoredBiases(biases[WeightRole.Gate](index), biases[WeightRole.Up](index), biases[WeightRole.Down](index)) : null,
-        };
+        });
 
         bool IsThere(StoredWeight stored)
         {
@@ -202,4 +210,7 @@ internal sealed class LayerResolver
         var (before, after) = (_prefix + name[..place], name[(place + StoredWeight.ExpertPlace.Length)..]);
         return expert => string.Create(CultureInfo.InvariantCulture, $"{before}{expert}{after}");
     }
+
+    /// <summary>Gated MLPs by their index, and the way in which they are stored.</summary>
+    private sealed record FoundMlps(StoredWeight[] Way, Func<int, StoredMlp> Of);
 }

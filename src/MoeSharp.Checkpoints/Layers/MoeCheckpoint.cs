@@ -15,10 +15,10 @@ public sealed class MoeCheckpoint : IDisposable
     private readonly IDisposable _files;
     private readonly Func<string, IWeightIndex> _weightsOf;
 
-    private MoeCheckpoint(string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place, Func<string, IWeightIndex> weightsOf)
+    private MoeCheckpoint(string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, Func<string, IWeightIndex> weightsOf)
     {
-        (Path, Model, Tensors, _files, Place, _weightsOf) = (path, model, tensors, files, place, weightsOf);
-        MoeLayers = [.. model.MoeLayers];
+        (Path, Model, Family, Tensors, _files, Place, _weightsOf) = (path, model, family, tensors, files, place, weightsOf);
+        MoeLayers = [.. model.HeldMoeLayers];
     }
 
     /// <summary>The folder or file as given to <see cref="Open"/>.</summary>
@@ -30,14 +30,17 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>All tensors.</summary>
     public ITensorSource Tensors { get; }
 
-    /// <summary>The indices of the layers that are a Mixture of Experts.</summary>
+    /// <summary>The family that the config names.</summary>
+    internal ModelFamily Family { get; }
+
+    /// <summary>Where its layers are.</summary>
+    internal LayerPlace Place { get; }
+
+    /// <summary>The indices of the layers that are a Mixture of Experts, and that are here (<see cref="ModelDescription.HeldLayers"/>).</summary>
     public IReadOnlyList<int> MoeLayers { get; }
 
     /// <summary>What is odd but harmless, a sentence each; empty as a rule.</summary>
     public IReadOnlyList<string> Warnings { get; private init; } = [];
-
-    /// <summary>Where the layers are.</summary>
-    internal LayerPlace Place { get; }
 
     /// <summary>Opens a folder with a <c>config.json</c> and weights, or a GGUF file, and checks everything but the values of weights.</summary>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
@@ -56,9 +59,9 @@ public sealed class MoeCheckpoint : IDisposable
         var file = GgufFile.Open(path);
         try
         {
-            var (model, _) = GgufConfig.Read(file, out var warnings);
+            var (model, family) = GgufConfig.Read(file, out var warnings);
             var place = new LayerPlace(GgufFamily.Layout, GgufFamily.Layout.Prefixes[0]);
-            return Checked(path, model, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file));
+            return Checked(path, model, family, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file));
         }
         catch
         {
@@ -80,7 +83,7 @@ public sealed class MoeCheckpoint : IDisposable
         {
             var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys));
             weights = new WeightIndex(files, quantization, valueLimit: valueLimit);
-            return Checked(folder, model, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix));
+            return Checked(folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix));
         }
         catch
         {
@@ -90,11 +93,11 @@ public sealed class MoeCheckpoint : IDisposable
     }
 
     private static MoeCheckpoint Checked(
-        string path, ModelDescription model, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf)
+        string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf)
     {
         var check = new CheckpointCheck(model, tensors, place, all);
         check.Run();
-        return new MoeCheckpoint(path, model, tensors, files, place, weightsOf) { Warnings = [.. warnings, .. check.Warnings] };
+        return new MoeCheckpoint(path, model, family, tensors, files, place, weightsOf) { Warnings = [.. warnings, .. check.Warnings] };
     }
 
     /// <summary>A MoE layer; the values that could contradict its shapes (scales, groups) are checked first.</summary>
@@ -103,8 +106,8 @@ public sealed class MoeCheckpoint : IDisposable
     /// <exception cref="CheckpointException">Values contradict; one message lists all faults.</exception>
     public StoredMoeLayer Layer(int index)
     {
-        if (index < 0 || index >= Model.Layers.Count || Model.Layers[index] is not MlpOptions.Sparse sparse)
-            throw new ArgumentException($"Layer {index} is no Mixture of Experts; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.", nameof(index));
+        if (!MoeLayers.Contains(index) || Model.Layers[index] is not MlpOptions.Sparse sparse)
+            throw new ArgumentException($"Layer {index} is no Mixture of Experts{(Model.HeldLayers is null ? "" : " of this folder")}; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.", nameof(index));
 
         var faults = new List<string>();
         var weights = _weightsOf(Place.PrefixOf(index));
@@ -136,6 +139,9 @@ public sealed class MoeCheckpoint : IDisposable
             throw;
         }
     }
+
+    /// <summary>Gives back the memory of mapped pages that were read; they can be read again.</summary>
+    internal void ReleasePages() => (Tensors as IMappedFiles)?.Release();
 
     /// <summary>Closes the files; matrices of layers must no longer be decoded.</summary>
     public void Dispose() => _files.Dispose();

@@ -11,6 +11,9 @@ public sealed record StoredMlp(WeightMatrix Gate, WeightMatrix Up, WeightMatrix 
 {
     /// <summary>The biases of gate [H], up [H] and down [D]; null for none.</summary>
     public StoredBiases? Biases { get; init; }
+
+    /// <summary>The matrix of a role.</summary>
+    internal WeightMatrix Of(WeightRole role) => role switch { WeightRole.Gate => Gate, WeightRole.Up => Up, _ => Down };
 }
 
 /// <summary>The biases of an expert.</summary>

@@ -37,6 +37,12 @@ public sealed class StoredMoeLayer
     /// <summary>The names of all tensors that the layer consists of.</summary>
     public required IReadOnlyList<string> Tensors { get; init; }
 
+    /// <summary>The way in which the experts are stored.</summary>
+    internal IReadOnlyList<StoredWeight> ExpertWay { get; init; } = [];
+
+    /// <summary>The way in which the shared expert is stored; null without one.</summary>
+    internal IReadOnlyList<StoredWeight>? SharedWay { get; init; }
+
     /// <summary>An expert.</summary>
     /// <param name="index">Its number, 0 to E - 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such expert.</exception>

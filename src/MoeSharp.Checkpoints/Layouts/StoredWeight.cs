@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace MoeSharp.Checkpoints;
 
 /// <summary>A weight of a gated MLP: gate and up [H, D], down [D, H].</summary>
@@ -93,6 +95,20 @@ internal sealed record StoredWeight(string Name, params WeightRole[] Roles)
         if (Roles.Length == 1) return matrix;
         return Order == RowOrder.Halves ? matrix.RowsFrom(index * count, 1, count) : matrix.RowsFrom(index, Roles.Length, count);
     }
+
+    /// <summary>The matrix of an expert as it is stored, from what is meant: the inverse of <see cref="Of(WeightMatrix, WeightRole)"/>.</summary>
+    public WeightMatrix Store(Func<WeightRole, WeightMatrix> meant)
+    {
+        var matrix = Roles.Length == 1 ? meant(Roles[0]) : new JoinedRows([.. Roles.Select(meant)], Order);
+        return IsTransposed ? matrix.Transposed() : matrix;
+    }
+
+    /// <summary>Whether tensors of the other are these by another name.</summary>
+    public bool IsLike(StoredWeight other) =>
+        Roles.SequenceEqual(other.Roles) && (Axis, Order, IsTransposed, IsBlocks, IsPerExpert) == (other.Axis, other.Order, other.IsTransposed, other.IsBlocks, other.IsPerExpert);
+
+    /// <summary>The name of the tensor for an expert.</summary>
+    public string TensorOf(int expert) => (Name + Suffix).Replace(ExpertPlace, expert.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
     /// <summary>What one role has of the biases of an expert.</summary>
     public float[] Of(float[] stored, WeightRole role)

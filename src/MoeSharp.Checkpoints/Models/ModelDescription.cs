@@ -27,6 +27,15 @@ public sealed record ModelDescription
     /// <summary>How weights are quantized; null where the config does not say, or they are not.</summary>
     public QuantizationConfig? Quantization { get; init; }
 
+    /// <summary>
+    /// The layers whose MoE parameters are all that the folder holds, as a conversion of some layers writes it (key <c>moesharp_layers</c>);
+    /// null for a whole model.
+    /// </summary>
+    public IReadOnlyList<int>? HeldLayers { get; init; }
+
+    /// <summary>The MoE layers that the folder holds.</summary>
+    internal IEnumerable<int> HeldMoeLayers => MoeLayers.Where(layer => HeldLayers is null || HeldLayers.Contains(layer));
+
     /// <summary>The indices of the layers that are a Mixture of Experts.</summary>
     public IEnumerable<int> MoeLayers => Layers.Index().Where(layer => layer.Item is MlpOptions.Sparse).Select(layer => layer.Index);
 }

@@ -21,6 +21,15 @@ internal static class QuantizedNames
         StackedScaleInverse, Blocks, BlockScales, DottedBlocks, Scale, Weight,
     ];
 
+    /// <summary>Of scales for quantized activations, which are not quantized here.</summary>
+    public static readonly string[] Activations = [".input_scale", ".input_global_scale", ".input_zero_point"];
+
+    /// <summary>What the names of a weight's tensors end in after its own.</summary>
+    public static IEnumerable<string> All => [Stacked, .. Suffixes];
+
+    /// <summary>The tensor that holds a weight of this name as plain numbers.</summary>
+    public static string Plain(WeightParts parts) => parts.Has(Stacked) || parts.Has(Blocks) || parts.Has(DottedBlocks) ? parts.Name : $"{parts.Name}{Weight}";
+
     /// <summary>The quantized weights of a source, in the order of their first tensors.</summary>
     /// <param name="source">The source.</param>
     /// <param name="prefix">What the names of tensors start with that are looked at.</param>

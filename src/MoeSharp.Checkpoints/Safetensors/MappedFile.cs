@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace MoeSharp.Checkpoints;
@@ -8,7 +9,7 @@ namespace MoeSharp.Checkpoints;
 /// <see cref="Dispose"/>, so that spans stay valid in between; a file that is forgotten stays mapped rather than pull memory from
 /// under a span that is still in use.
 /// </summary>
-internal sealed unsafe class MappedFile : IByteSource, IDisposable
+internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
 {
     private readonly SafeFileHandle _handle;
     private readonly MemoryMappedFile? _map;
@@ -76,6 +77,17 @@ internal sealed unsafe class MappedFile : IByteSource, IDisposable
             offset += read;
         }
     }
+
+    /// <summary>Gives back the memory of pages that were touched, where the system can be told; whoever touches them again reads them again.</summary>
+    public void Release()
+    {
+        const int DontNeed = 4;
+
+        if (_start is not null && _disposed == 0 && !OperatingSystem.IsWindows()) _ = madvise(_start, (nint)Length, DontNeed);      // advice: that it failed does not matter
+    }
+
+    [LibraryImport("libc")]
+    private static partial int madvise(byte* address, nint length, int advice);
 
     public void Dispose()
     {

@@ -8,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// from several threads at once; closing while others read is not.
 /// </summary>
 [DebuggerDisplay("{Path}: {Tensors.Count} tensors")]
-public sealed class SafetensorsFile : ITensorSource, IDisposable
+public sealed class SafetensorsFile : ITensorSource, IMappedFiles, IDisposable
 {
     private readonly MappedFile _file;
 
@@ -83,6 +83,8 @@ public sealed class SafetensorsFile : ITensorSource, IDisposable
 
     /// <inheritdoc/>
     public TensorData Data(string name) => new(Find(name), _file);
+
+    void IMappedFiles.Release() => _file.Release();
 
     /// <summary>Closes the file; spans from <see cref="Bytes"/> must no longer be used.</summary>
     public void Dispose() => _file.Dispose();

@@ -50,6 +50,20 @@ public sealed class TensorData
         return _source.Bytes(Info.Offset + offset, count);
     }
 
+    /// <summary>Copies bytes of the tensor: unlike <see cref="Bytes"/> it leaves no page of the file mapped, and reports a failing disk.</summary>
+    /// <param name="offset">Where to start, from the start of the tensor.</param>
+    /// <param name="destination">Filled completely; must not reach past the tensor's end.</param>
+    /// <exception cref="ArgumentOutOfRangeException">They do not lie in the tensor.</exception>
+    /// <exception cref="CheckpointException">The file was truncated after it was opened.</exception>
+    /// <exception cref="ObjectDisposedException">The file is closed.</exception>
+    public void Read(long offset, Span<byte> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(destination.Length, Info.ByteCount - offset);
+
+        _source.Read(Info.Offset + offset, destination);
+    }
+
     /// <summary>One of the tensors that a tensor stacks: entry <paramref name="index"/> of its first dimension.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such entry.</exception>
     /// <exception cref="InvalidOperationException">The tensor is a scalar, or its entries are no whole numbers of bytes.</exception>

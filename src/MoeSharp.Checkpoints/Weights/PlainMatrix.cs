@@ -16,12 +16,14 @@ internal sealed class PlainMatrix(int rows, int columns, TensorData tensor) : We
 
     private TensorType Type => tensor.Info.Type;
 
-    private int Size => Type == TensorType.F32 ? sizeof(float) : sizeof(ushort);
+    private int Size => PlainNumbers.Size(Type);
+
+    internal override TensorType? PlainType => Type;
 
     /// <summary>All numbers of a tensor as float32.</summary>
     public static float[] ReadAll(TensorData tensor)
     {
-        long count = tensor.Info.ByteCount / (tensor.Info.Type == TensorType.F32 ? sizeof(float) : sizeof(ushort));
+        long count = tensor.Info.ByteCount / PlainNumbers.Size(tensor.Info.Type);
         var values = new float[count];
         if (count > 0) new PlainMatrix(1, (int)count, tensor).Decode(0, 1, values);
         return values;
@@ -60,13 +62,12 @@ internal sealed class PlainMatrix(int rows, int columns, TensorData tensor) : We
     {
         for (int row = 0; row < rowCount; row++)        // a row fits a span whatever the type, all rows need not
         {
-            var from = Bytes(firstRow + row, 1);
-            var to = destination.Slice(row * Columns, Columns);
-            if (Type == TensorType.F32) from.CopyTo(MemoryMarshal.AsBytes(to));
-            else if (Type == TensorType.BF16) BFloat16Values.Widen(MemoryMarshal.Cast<byte, ushort>(from), to);
-            else HalfValues.Widen(from, to);
+            PlainNumbers.Widen(Bytes(firstRow + row, 1), Type, destination.Slice(row * Columns, Columns));
         }
     }
+
+    // by reading: what is copied whole need not stay mapped
+    private protected override void CopyRows(int firstRow, int rowCount, Span<byte> destination) => tensor.Read((long)firstRow * Columns * Size, destination);
 
     private ReadOnlySpan<byte> Bytes(int firstRow, int rowCount) => tensor.Bytes((long)firstRow * Columns * Size, rowCount * Columns * Size);
 }

@@ -11,6 +11,15 @@ internal sealed class StridedRows(WeightMatrix matrix, int first, int step, int 
 
     internal override float Value(int row, int column) => matrix.Value(first + step * row, column);
 
+    internal override TensorType? PlainType => matrix.PlainType;
+
+    private protected override void CopyRows(int firstRow, int rowCount, Span<byte> destination)
+    {
+        int rowBytes = destination.Length / rowCount;
+        if (step == 1) matrix.Copy(first + firstRow, rowCount, destination);
+        else for (int row = 0; row < rowCount; row++) matrix.Copy(first + step * (firstRow + row), 1, destination[(row * rowBytes)..]);
+    }
+
     private protected override void DecodeRows(int firstRow, int rowCount, Span<float> destination)
     {
         if (step == 1)

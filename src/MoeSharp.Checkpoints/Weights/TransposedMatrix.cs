@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 
 namespace MoeSharp.Checkpoints;
 
@@ -20,24 +21,40 @@ internal sealed class TransposedMatrix(WeightMatrix stored, int first, int step,
 
     internal override WeightMatrix RowsFrom(int from, int every, int rows) => new TransposedMatrix(stored, first + step * from, step * every, rows);
 
-    private protected override void DecodeRows(int firstRow, int rowCount, Span<float> destination)
+    internal override TensorType? PlainType => stored.PlainType;
+
+    private protected override void DecodeRows(int firstRow, int rowCount, Span<float> destination) =>
+        Read(firstRow, rowCount, destination, static (matrix, first, count, block) => matrix.Decode(first, count, block));
+
+    private protected override void CopyRows(int firstRow, int rowCount, Span<byte> destination)
+    {
+        if (PlainType == TensorType.F32) Read(firstRow, rowCount, MemoryMarshal.Cast<byte, uint>(destination), Copy);
+        else Read(firstRow, rowCount, MemoryMarshal.Cast<byte, ushort>(destination), Copy);
+    }
+
+    private static void Copy<T>(WeightMatrix matrix, int first, int count, Span<T> block)
+        where T : unmanaged => matrix.Copy(first, count, MemoryMarshal.AsBytes(block));
+
+    private delegate void RowReader<T>(WeightMatrix matrix, int first, int count, Span<T> block);
+
+    private void Read<T>(int firstRow, int rowCount, Span<T> destination, RowReader<T> read)
     {
         int width = stored.Columns, together = Math.Clamp(BlockLength / width, 1, Columns);
-        float[] block = ArrayPool<float>.Shared.Rent(together * width);
+        T[] block = ArrayPool<T>.Shared.Rent(together * width);
         for (int column = 0; column < Columns; column += together)
         {
             int columns = Math.Min(together, Columns - column);
-            stored.Decode(column, columns, block.AsSpan(0, columns * width));
+            read(stored, column, columns, block.AsSpan(0, columns * width));
             for (int row = 0; row < rowCount; row += Tile)
             {
-                Transpose(block.AsSpan(first + step * (firstRow + row)), destination[(row * Columns + column)..], Math.Min(Tile, rowCount - row), columns);
+                Transpose<T>(block.AsSpan(first + step * (firstRow + row)), destination[(row * Columns + column)..], Math.Min(Tile, rowCount - row), columns);
             }
         }
 
-        ArrayPool<float>.Shared.Return(block);
+        ArrayPool<T>.Shared.Return(block);
     }
 
-    private void Transpose(ReadOnlySpan<float> block, Span<float> to, int rows, int columns)
+    private void Transpose<T>(ReadOnlySpan<T> block, Span<T> to, int rows, int columns)
     {
         for (int column = 0; column < columns; column++)
         {

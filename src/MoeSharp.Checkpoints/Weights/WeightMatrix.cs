@@ -65,6 +65,21 @@ public abstract class WeightMatrix
         ArrayPool<float>.Shared.Return(block);
     }
 
+    /// <summary>The type of the numbers where they are stored plainly, each by itself; null for quantized ones.</summary>
+    internal virtual TensorType? PlainType => null;
+
+    /// <summary>Copies rows of plain numbers bit by bit, whatever not-a-numbers they have.</summary>
+    /// <param name="firstRow">The first row.</param>
+    /// <param name="rowCount">How many.</param>
+    /// <param name="destination">[rowCount, Columns] of <see cref="PlainType"/>; may be longer.</param>
+    /// <exception cref="InvalidOperationException">They are not plain.</exception>
+    internal void Copy(int firstRow, int rowCount, Span<byte> destination)
+    {
+        if (PlainType is not { } type) throw new InvalidOperationException($"{Name} is {Format}, not plain numbers.");
+        Check(firstRow, rowCount, destination.Length / PlainNumbers.Size(type));
+        if (rowCount > 0 && Columns > 0) CopyRows(firstRow, rowCount, destination[..(rowCount * Columns * PlainNumbers.Size(type))]);
+    }
+
     /// <summary>The bits of all weights where they lie in the file as bfloat16, row after row.</summary>
     internal virtual bool TryGetBits(out ReadOnlySpan<ushort> bits)
     {
@@ -89,6 +104,8 @@ public abstract class WeightMatrix
     internal abstract float Value(int row, int column);
 
     private protected abstract void DecodeRows(int firstRow, int rowCount, Span<float> destination);
+
+    private protected virtual void CopyRows(int firstRow, int rowCount, Span<byte> destination) => throw new InvalidOperationException($"{Name} is {Format}, not plain numbers.");
 
     private void Check(int firstRow, int rowCount, int length)
     {

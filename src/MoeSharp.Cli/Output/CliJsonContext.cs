@@ -42,6 +42,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(InspectedLayer))]
 [JsonSerializable(typeof(InspectedFile))]
 [JsonSerializable(typeof(TensorListing))]
+[JsonSerializable(typeof(ConversionReport))]
 internal sealed partial class CliJsonContext : JsonSerializerContext
 {
     /// <summary>As the default, but with quotes and letters of all languages readable: the output is JSON, never HTML.</summary>

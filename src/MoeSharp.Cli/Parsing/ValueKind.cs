@@ -17,6 +17,9 @@ internal sealed record ValueKind<T>(string Expected, ValueKind<T>.Parser Parse)
 /// <summary>The kinds of values that our options take.</summary>
 internal static class ValueKind
 {
+    // those that others end in come last
+    private static readonly (string Unit, double Factor)[] Units = [("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("B", 1), ("", 1)];
+
     public static ValueKind<string> Text { get; } = new("a text", (string text, out string value) => (value = text) is not null);
 
     public static ValueKind<double> Number { get; } = new("a number", TryNumber);
@@ -34,6 +37,9 @@ internal static class ValueKind
 
     public static ValueKind<double> NumberIn(double least, double most, string expected) =>
         new(expected, (string text, out double value) => TryNumber(text, out value) && value >= least && value <= most);
+
+    /// <summary>A number of bytes with a decimal unit, or without one.</summary>
+    public static ValueKind<long> Bytes { get; } = new("a size such as 5GB or 500MB", TryBytes);
 
     public static ValueKind<T> Choice<T>()
         where T : struct, Enum
@@ -72,6 +78,14 @@ internal static class ValueKind
 
     private static bool TryWholeNumber(string text, out int value) =>
         int.TryParse(text.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
+
+    private static bool TryBytes(string text, out long value)
+    {
+        var (unit, factor) = Units.First(known => text.EndsWith(known.Unit, StringComparison.OrdinalIgnoreCase));
+        bool isNumber = TryNumber(text[..^unit.Length].TrimEnd(), out double number) && number * factor is >= 1 and < 1e18;
+        value = isNumber ? (long)(number * factor) : 0;
+        return isNumber;
+    }
 
     private static bool TryTokenRange(string text, out TokenRange value)
     {

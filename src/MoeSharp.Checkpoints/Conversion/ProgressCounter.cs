@@ -1,0 +1,78 @@
+namespace MoeSharp.Checkpoints;
+
+/// <summary>Counts the bytes of a conversion and reports them, about a thousand times in all.</summary>
+/// <param name="total">All bytes.</param>
+/// <param name="progress">Hears of them; null for nobody.</param>
+/// <param name="release">Called now and then, to give back memory of what was read.</param>
+internal sealed class ProgressCounter(long total, IProgress<ConversionProgress>? progress, Action release)
+{
+    private const int Reports = 1000;
+    private const long ReleaseBytes = 1 << 26;
+
+    private long _done, _next, _released;
+
+    public long Total => total;
+
+    /// <summary>Counts bytes of a tensor.</summary>
+    public void Add(string tensor, long bytes)
+    {
+        _done += bytes;
+        if (_done - _released >= ReleaseBytes)
+        {
+            release();
+            _released = _done;
+        }
+
+        if (progress is null || _done < _next && _done < total) return;
+
+        _next = _done + total / Reports;
+        progress.Report(new(_done, total, tensor));
+    }
+
+    /// <summary>Counts a file that is there already; one.</summary>
+    public int Skip(IReadOnlyList<TensorToWrite> tensors)
+    {
+        foreach (var tensor in tensors) Add(tensor.Name, ConversionPlan.ByteCount(tensor));
+        return 1;
+    }
+
+    /// <summary>The same tensors, whose bytes are counted as they are written.</summary>
+    public IReadOnlyList<TensorToWrite> Count(IReadOnlyList<TensorToWrite> tensors) =>
+        [.. tensors.Select(tensor => tensor with { WriteBytes = stream => tensor.WriteBytes(new CountingStream(stream, bytes => Add(tensor.Name, bytes))) })];
+
+    private sealed class CountingStream(Stream inner, Action<int> count) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            inner.Write(buffer);
+            count(buffer.Length);
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Flush()
+        {
+            // the writer flushes the file once
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}

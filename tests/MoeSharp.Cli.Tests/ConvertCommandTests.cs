@@ -1,0 +1,86 @@
+using System.Text.Json;
+using MoeSharp.Checkpoints;
+using MoeSharp.TestKit;
+
+namespace MoeSharp.Cli.Tests;
+
+/// <summary><c>moesharp convert</c> on small models.</summary>
+public sealed class ConvertCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void Convert_WithAProof_ShowsThatTheTargetIsTheSource()
+    {
+        var tool = CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.File("fused"), "--layout", "fused", "--prove");
+
+        Assert.Equal((ExitCode.Success, ""), (tool.ExitCode, tool.Error));
+        string[] lines = tool.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal($"21 tensors, 0.2 MB, in 1 file: {_folder.File("fused")}", lines[0]);
+        Assert.Equal("kind    from  to   tensors  compared  different  largest difference  limit          verdict", lines[1]);
+        Assert.Contains("gate    F32   F32       16     8,192          0                   0  the same bits  holds", lines);
+        Assert.Equal($"The target is the source: {_folder.File("fused/conversion-proof.json")}", lines[^1]);
+        Assert.True(File.Exists(_folder.File("fused/conversion-proof.json")));
+    }
+
+    [Fact]
+    public void Convert_AsJson_PrintsOneObject()
+    {
+        var tool = CapturedTool.Run("convert", Model("deepseek_v3_fp8"), _folder.File("plain"), "--dtype", "bf16", "--shard-size", "100KB", "--prove", "--json");
+
+        Assert.Equal(ExitCode.Success, tool.ExitCode);
+        var json = JsonDocument.Parse(tool.Output).RootElement;
+        Assert.True(json.GetProperty("conversion").GetProperty("is_dequantized").GetBoolean());
+        Assert.Equal(Directory.GetFiles(_folder.File("plain"), "*.safetensors").Length, json.GetProperty("conversion").GetProperty("files").GetArrayLength());
+        Assert.True(json.GetProperty("proof").GetProperty("passed").GetBoolean());
+    }
+
+    [Fact]
+    public void Convert_AgainWithAProof_ProvesWhatIsThere()
+    {
+        CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.File("copy"));
+        var other = CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.File("copy"), "--dtype", "bf16", "--prove");
+        var same = CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.File("copy"), "--prove");
+
+        Assert.Equal((ExitCode.Failure, ExitCode.Success), (other.ExitCode, same.ExitCode));
+        Assert.Contains("in 1 file, 1 of them from a run before", same.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Convert_OneLayer_WritesItAlone()
+    {
+        var tool = CapturedTool.Run("convert", Model("deepseek_v3"), _folder.File("layer"), "--layer", "1");
+
+        Assert.Equal(ExitCode.Success, tool.ExitCode);
+        using var layer = MoeCheckpoint.Open(_folder.File("layer"));
+        Assert.Equal([1], layer.MoeLayers);
+    }
+
+    [Theory]
+    [InlineData("--dtype", "int8", "--dtype is 'int8'; expected one of f16, bf16, f32.")]
+    [InlineData("--layout", "stacked", "--layout is 'stacked'; expected one of keep, published, fused.")]
+    [InlineData("--shard-size", "5 apples", "--shard-size is '5 apples'; expected a size such as 5GB or 500MB.")]
+    [InlineData("--layer", "0", "Layer 0 is no Mixture of Experts; of the 2 layers these are: 1.")]
+    public void Convert_WhatCannotBe_IsWrongUsage(string option, string value, string message)
+    {
+        var tool = CapturedTool.Run("convert", Model("deepseek_v3"), _folder.File("target"), option, value);
+
+        Assert.Equal(ExitCode.Usage, tool.ExitCode);
+        Assert.StartsWith(message, tool.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Convert_ToAFolderInUse_Fails()
+    {
+        File.WriteAllText(_folder.File("mine.txt"), "");
+
+        var tool = CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.Path);
+
+        Assert.Equal(ExitCode.Failure, tool.ExitCode);
+        Assert.Single(tool.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static string Model(string name) => Directory.Exists(Fixtures.Path("models", name)) ? Fixtures.Path("models", name) : Fixtures.Path(name);
+}
