@@ -19,7 +19,7 @@ public sealed class WrongUsageTests : IDisposable
     [InlineData("train --zzzzzzzz", "Unknown option '--zzzzzzzz'.")]
     [InlineData("trian", "Unknown command 'trian'. Did you mean 'train'?")]
     [InlineData("tokenizer enocde x", "Unknown command 'enocde'. Did you mean 'encode'?")]
-    [InlineData("", "Which command? moesharp has train, generate, verify, inspect, trace, plot-load, tokenizer, bench, kernels, completions.")]
+    [InlineData("", "Which command? moesharp has train, generate, verify, inspect, convert, trace, plot-load, tokenizer, bench, kernels, completions.")]
     [InlineData("tokenizer", "Which command? moesharp tokenizer has train, encode, decode.")]
     [InlineData("trace", "Which command? moesharp trace has show, stats, diff.")]
     [InlineData("train notes", "'notes' is one word too many. Usage: moesharp train [options]")]

@@ -42,7 +42,6 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
         {
             int count = place.CountOf(names);
             if (count > most) (best, most) = (place, count);        // of equals the first
-            if (most > names.Count / 2) break;                      // no other can have more
         }
 
         return best;

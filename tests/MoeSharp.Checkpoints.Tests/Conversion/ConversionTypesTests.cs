@@ -22,7 +22,7 @@ public sealed class ConversionTypesTests : IDisposable
         using var plain = ModelFolder.Open(_folder.File("plain"));
         using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(Model(model), "config.json")));
         Assert.False(JsonDocument.Parse(File.ReadAllText(_folder.File("plain/config.json"))).RootElement.TryGetProperty("quantization_config", out _));
-        Assert.Empty(QuantizedNames.Find(plain));
+        Assert.Empty(QuantizedNames.Find(plain).Weights);
 
         var weights = QuantizedWeights.Find(source, QuantizationConfig.Read(config.RootElement.GetProperty("quantization_config"), model));
         Assert.All(weights.Where(weight => !weight.Name.EndsWith("_blocks", StringComparison.Ordinal)), weight => AssertRounded(weight.Matrices[0], plain.Data(PlainName(weight.Name)), type));

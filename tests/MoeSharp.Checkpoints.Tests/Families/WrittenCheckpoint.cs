@@ -70,13 +70,13 @@ internal sealed class WrittenCheckpoint(ModelDescription model, LayerPlace place
             biasShape = [rows * stored.Roles.Length];
             if (!stored.IsPerExpert) continue;
 
-            Tensors[NameOf(layer, stored.Tensor, expert)] = (shape, matrix);
+            Tensors[NameOf(layer, stored.Name + stored.Suffix, expert)] = (shape, matrix);
         }
 
         if (stored.IsPerExpert) return;
 
         long count = parts.Count;
-        Tensors[NameOf(layer, stored.Tensor, 0)] = (stored.Axis switch { ExpertAxis.Stacked => [count, .. shape], ExpertAxis.Folded => [count * shape[0], shape[1]], _ => shape }, [.. parts.SelectMany(part => part)]);
+        Tensors[NameOf(layer, stored.Name + stored.Suffix, 0)] = (stored.Axis switch { ExpertAxis.Stacked => [count, .. shape], ExpertAxis.Folded => [count * shape[0], shape[1]], _ => shape }, [.. parts.SelectMany(part => part)]);
         if (hasBias) Tensors[NameOf(layer, stored.Bias!, 0)] = ([count, .. biasShape], [.. biases.SelectMany(bias => bias)]);
     }
 
