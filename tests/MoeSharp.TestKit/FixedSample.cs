@@ -8,7 +8,8 @@ public static class FixedSample
     /// <summary>Runs a check on drawn values.</summary>
     public static void ForEach<T>(this Gen<T> generator, int count, Action<T> check, Func<T, string>? print = null)
     {
-        var random = new PCG(stream: 1, seed: 20_261_124);
+        var random = new PCG(stream: 1, seed: 20_261_124 + (ulong)FuzzRun.Seed);
+        count *= FuzzRun.Rounds;
         for (int i = 0; i < count; i++)
         {
             var value = generator.Generate(random, null, out _);

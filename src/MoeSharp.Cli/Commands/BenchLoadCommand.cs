@@ -15,10 +15,10 @@ internal static class BenchLoadCommand
         var rows = ToolOption.Of("--rows", "N", ValueKind.WholeNumberFrom(RowStep), $"outputs of the weight, a multiple of {RowStep}", $"{Rows}");
         var rounds = ToolOption.Of("--rounds", "N", ValueKind.WholeNumberFrom(1), "rounds of each comparison", $"{Rounds}");
         var json = JsonOption.Create();
-        var command = new ToolCommand("load", "Time how quantized weights are decoded to float32, on one thread, and how bfloat16 experts are loaded, on all.")
+        var command = new ToolCommand("load", "Time the decoders of quantized weights, and loads of experts.")
         {
-            Note = "Ways run in turn within every round. 'of read+write' is the time to read the codes and write as many floats, over the decoder's; 'speed-up' is that over an obvious loop "
-                + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios. Experts come from a warm file (352 MB, in the folder for temporary files) "
+            Note = "Weights are decoded to float32 on one thread. Ways run in turn within every round. 'of read+write' is the time to read the codes and write as many floats, over the decoder's; 'speed-up' is that over an obvious loop "
+                + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios. Experts are of bfloat16 and loaded on all threads; they come from a warm file (352 MB, in the folder for temporary files) "
                 + "into fresh memory, and again into the same; 'of plain read' is their speed over that of reading memory from end to end in the same round. --format leaves them out.",
             Examples = ["moesharp bench load", "moesharp bench load --format fp8,mxfp4,int4 --json"],
         };

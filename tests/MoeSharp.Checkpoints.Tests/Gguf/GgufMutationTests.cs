@@ -70,9 +70,9 @@ public sealed class GgufMutationTests : IDisposable
 
     private void Check(int seed, Action<List<byte>, Random> mutate)
     {
-        var random = new Random(seed);
+        var random = new Random(seed + FuzzRun.Seed);
         string path = _folder.File("mutant.gguf");
-        for (int i = 0; i < Mutants; i++)
+        for (int i = 0; i < Mutants * FuzzRun.Rounds; i++)
         {
             List<byte> mutant = [.. Originals[i % Originals.Count]];
             mutate(mutant, random);

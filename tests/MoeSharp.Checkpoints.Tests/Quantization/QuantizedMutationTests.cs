@@ -1,3 +1,5 @@
+using MoeSharp.TestKit;
+
 namespace MoeSharp.Checkpoints.Tests;
 
 /// <summary>Samples of every format with one part changed at random: each is refused with a message, or decodes without a fault.</summary>
@@ -10,10 +12,10 @@ public sealed class QuantizedMutationTests
     [Theory, MemberData(nameof(Samples))]
     public void QuantizedWeights_OnePartChanged_IsRefusedOrDecodes(string name)
     {
-        var random = new Random(name.Length);
+        var random = new Random(name.Length + FuzzRun.Seed);
         var sample = TensorSample.Of(name);
         var configs = (QuantizationConfig?[])[null, sample.Config is null ? null : TensorSample.Parse(sample.Config)];
-        for (int i = 0; i < MutationsOfASample; i++)
+        for (int i = 0; i < MutationsOfASample * FuzzRun.Rounds; i++)
         {
             var tensors = Mutate(sample.Tensors, random);
             foreach (var config in configs) DecodeOrRefuse(tensors, config);
