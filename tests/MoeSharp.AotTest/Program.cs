@@ -17,6 +17,7 @@ try
     foreach (var kernel in KernelCatalog.RunnableTiles) Require(TileIsExact(kernel), $"{kernel.Name} does not multiply whole numbers exactly");
     foreach (var precision in Enum.GetValues<ExpertPrecision>()) Require(ExpertLayerIsExact(precision), $"ExpertLayer does not compute whole numbers exactly in {precision}");
     Require(MoeLayerIsExact(), "MoeLayer does not route and compute whole numbers exactly");
+    Require(CheckpointLoads(), "A layer of a checkpoint is not what was written");
     Require(DisassemblyEndsInReturn(), "assembled code cannot be listed");
     string kernels = string.Join(", ", KernelCatalog.RunnableTiles.Select(kernel => kernel.Name));
     Require(ForbiddenCodeIsLeftToTheTwin(), "a system that forbids code at run time is not survived"); // last: there is no way back
@@ -208,6 +209,37 @@ static bool MoeLayerIsExact()
     layer.Route(token, logits);
     var plan = layer.Forward(token, output);
     return logits.SequenceEqual([Hidden + 1f, 2 * Hidden - 1]) && plan.Experts[0] == 1 && output.All(value => value == 2 * Intermediate * Hidden * Hidden);
+}
+
+// families are found by reflection, which must survive trimming
+static bool CheckpointLoads()
+{
+    const int Hidden = 8, Intermediate = 4;
+    var folder = Directory.CreateTempSubdirectory("moesharp-aot-");
+    try
+    {
+        TensorToWrite Ones(string name, params long[] shape) => new($"model.layers.0.block_sparse_moe.{name}.weight", TensorType.F32, shape, stream =>
+        {
+            for (long i = 0; i < shape[0] * shape[1]; i++) stream.Write(BitConverter.GetBytes(1f));
+        });
+        var experts = Enumerable.Range(0, 2).SelectMany(e => (TensorToWrite[])[Ones($"experts.{e}.w1", Intermediate, Hidden), Ones($"experts.{e}.w3", Intermediate, Hidden), Ones($"experts.{e}.w2", Hidden, Intermediate)]);
+        SafetensorsWriter.Write(Path.Combine(folder.FullName, ModelFolder.SingleFileName), [Ones("gate", 2, Hidden), .. experts]);
+        File.WriteAllText(Path.Combine(folder.FullName, ModelConfig.FileName), """
+            {"model_type": "mixtral", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 16, "num_local_experts": 2, "num_experts_per_tok": 2, "intermediate_size": 4}
+            """);
+
+        using var checkpoint = MoeCheckpoint.Open(folder.FullName);
+        using var layer = checkpoint.Load(0);
+        float[] token = new float[Hidden], output = new float[Hidden];
+        token.AsSpan().Fill(1);
+        layer.Forward(token, output);
+        float expected = Intermediate * Hidden * (Hidden / (1 + MathF.Exp(-Hidden)));
+        return ModelConfig.Families.Count >= 25 && output.All(value => Math.Abs(value - expected) < 1e-3f * expected);
+    }
+    finally
+    {
+        folder.Delete(recursive: true);
+    }
 }
 
 static bool DisassemblyEndsInReturn() => Disassembly.Lines(TileEmitter.Emit(14, TilePrefetch.Next, CallConvention.Windows)).Last().EndsWith(" ret", StringComparison.Ordinal);

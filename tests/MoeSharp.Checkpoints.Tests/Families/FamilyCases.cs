@@ -17,7 +17,7 @@ internal static class FamilyCases
             """{"router": {"score": "sigmoid", "correction_bias": true, "group_limit": {"groups": 3, "keep": 2, "by": "top2_sum"}, "renormalize": "always", "epsilon": 1e-20, "scale": 2.5}, "shared": {"size": 8}}""", 3),
         new("deepseek_v4", """{"n_routed_experts": 6, "moe_intermediate_size": 4, "n_shared_experts": 1, "scoring_func": "sqrtsoftplus", "topk_method": "noaux_tc", "norm_topk_prob": true, "routed_scaling_factor": 1.5, "num_hash_layers": 2, "swiglu_limit": 10.0}""",
             """{"router": {"score": "sqrt_softplus", "correction_bias": true, "renormalize": "always", "epsilon": 1e-20, "scale": 1.5}, "experts": {"limit": 10}, "shared": {"size": 4, "limit": 10}}""", 0, 1, 2, 3),
-        new("dots1", $$"""{{{DeepseekKeys}}, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "routed_scaling_factor": 2.5}""",
+        new("dots1", $$"""{{{DeepseekKeys.Replace("\"sigmoid\"", "\"noaux_tc\"", StringComparison.Ordinal)}}, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "routed_scaling_factor": 2.5}""",
             """{"router": {"score": "sigmoid", "correction_bias": true, "renormalize": "always", "epsilon": 1e-20, "scale": 2.5}, "shared": {"size": 8}}""", 1, 2, 3),
         new("ernie4_5_moe", """{"moe_num_experts": 6, "moe_k": 2, "moe_intermediate_size": 4, "intermediate_size": 16, "moe_num_shared_experts": 2, "moe_layer_start_index": 1, "moe_layer_end_index": -1, "moe_layer_interval": 1, "use_bias": false}""",
             """{"router": {"correction_bias": true, "renormalize": "always", "epsilon": 1e-12}, "shared": {"size": 8}}""", 1, 2, 3),

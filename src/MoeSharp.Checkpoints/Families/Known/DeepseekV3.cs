@@ -29,7 +29,7 @@ internal static partial class ModelFamilies
 
     private static RouterOptions SigmoidWithBias(FamilyConfig config, RouterOptions router, bool renormalizes)
     {
-        config.Require("scoring_func", "sigmoid");
+        config.Require("scoring_func", "sigmoid", "noaux_tc");       // dots.llm1 writes the method there
         config.Require("topk_method", "noaux_tc");
         return router with
         {
