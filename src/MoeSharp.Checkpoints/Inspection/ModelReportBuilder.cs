@@ -58,7 +58,7 @@ internal sealed class ModelReportBuilder
             Totals = TensorTotals.Of(tensors),
             Kinds = [.. tensors.GroupBy(tensor => tensor.Kind!.Value).OrderBy(kind => kind.Key).Select(kind => new KindReport(kind.Key, TensorTotals.Of(kind), FormatReport.Of(kind)))],
             Files = [.. tensors.GroupBy(tensor => tensor.File).Select(file => new FileReport(file.Key, TensorTotals.Of(file)))],
-            MoeLayers = [.. _checkpoint.MoeLayers.GroupBy(layer => Options(layer)).Select(layers => new MoeLayersReport([.. layers], layers.Key))],
+            MoeLayers = [.. _checkpoint.MoeLayers.GroupBy(layer => _model.Moe(layer)).Select(layers => new MoeLayersReport([.. layers], layers.Key))],
             Parameters = tensors.Sum(tensor => tensor.Kind == TensorKind.Extras ? 0 : tensor.Parameters),
             ActiveParameters = CountActive(tensors),
             Scales = Scales,
@@ -84,8 +84,6 @@ internal sealed class ModelReportBuilder
             else if (tensor.Kind != TensorKind.Extras) active += tensor.Parameters;
         }
 
-        return active + experts.Sum(layer => layer.Value / Options(layer.Key).Router.ExpertCount * Options(layer.Key).Router.TopK);
+        return active + experts.Sum(layer => layer.Value / _model.Moe(layer.Key).Router.ExpertCount * _model.Moe(layer.Key).Router.TopK);
     }
-
-    private MoeOptions Options(int layer) => ((MlpOptions.Sparse)_model.Layers[layer]).Moe;
 }

@@ -25,8 +25,7 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
         {
             if (_faults.Count > EnoughFaults) break;
 
-            var options = ((MlpOptions.Sparse)model.Layers[layer]).Moe;
-            _ = LayerResolver.Resolve(index, place, model.Quantization, layer, options, _used, _faults);
+            _ = LayerResolver.Resolve(index, place, model.Quantization, layer, model.Moe(layer), _used, _faults);
         }
 
         CheckEmbedding();

@@ -15,12 +15,12 @@ internal sealed class LayerResolver
     private readonly string _prefix;
     private readonly MoeOptions _options;
     private readonly List<string> _faults;
-    private readonly HashSet<string> _used;
+    private readonly HashSet<string> _used = [];
     private readonly HashSet<string> _formats = [];
 
-    private LayerResolver(IWeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, HashSet<string> used, List<string> faults)
+    private LayerResolver(IWeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, List<string> faults)
     {
-        (_index, _layout, _quantization, _prefix, _options, _used, _faults) = (index, layout, quantization, prefix, options, used, faults);
+        (_index, _layout, _quantization, _prefix, _options, _faults) = (index, layout, quantization, prefix, options, faults);
     }
 
     private int Experts => _options.Router.ExpertCount;
@@ -36,8 +36,9 @@ internal sealed class LayerResolver
     public static StoredMoeLayer? Resolve(IWeightIndex index, LayerPlace place, QuantizationConfig? quantization, int layer, MoeOptions options, HashSet<string> used, List<string> faults)
     {
         int before = faults.Count;
-        var resolver = new LayerResolver(index, place.Layout, quantization, place.PrefixOf(layer), options, used, faults);
+        var resolver = new LayerResolver(index, place.Layout, quantization, place.PrefixOf(layer), options, faults);
         var resolved = resolver.Resolve(layer);
+        used.UnionWith(resolver._used);
         return faults.Count == before ? resolved : null;
     }
 
@@ -76,10 +77,7 @@ internal sealed class LayerResolver
         return weight is null ? null : parameters;
     }
 
-    private WeightMatrix? Matrix(string name, long[] shape)
-    {
-        return Find($"{_prefix}{name}", isBlocks: false, QuantizedNames.Weight, shape)?.Matrix(0);
-    }
+    private WeightMatrix? Matrix(string name, long[] shape) => Find($"{_prefix}{name}", isBlocks: false, QuantizedNames.Weight, shape)?.Matrix(0);
 
     private FoundWeight? Find(string name, bool isBlocks, string suffix, long[] shape)
     {

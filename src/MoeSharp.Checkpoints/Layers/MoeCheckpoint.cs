@@ -106,12 +106,12 @@ public sealed class MoeCheckpoint : IDisposable
     /// <exception cref="CheckpointException">Values contradict; one message lists all faults.</exception>
     public StoredMoeLayer Layer(int index)
     {
-        if (!MoeLayers.Contains(index) || Model.Layers[index] is not MlpOptions.Sparse sparse)
+        if (!MoeLayers.Contains(index))
             throw new ArgumentException($"Layer {index} is no Mixture of Experts{(Model.HeldLayers is null ? "" : " of this folder")}; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.", nameof(index));
 
         var faults = new List<string>();
         var weights = _weightsOf(Place.PrefixOf(index));
-        return LayerResolver.Resolve(weights, Place, Model.Quantization, index, sparse.Moe, [], faults) ?? throw CheckpointException.Listing(Path, faults);
+        return LayerResolver.Resolve(weights, Place, Model.Quantization, index, Model.Moe(index), [], faults) ?? throw CheckpointException.Listing(Path, faults);
     }
 
     /// <summary>Loads a MoE layer for inference without TorchSharp; it keeps nothing of the checkpoint.</summary>

@@ -33,6 +33,9 @@ public sealed record ModelDescription
     /// </summary>
     public IReadOnlyList<int>? HeldLayers { get; init; }
 
+    /// <summary>What a layer computes that is a Mixture of Experts.</summary>
+    internal MoeOptions Moe(int layer) => ((MlpOptions.Sparse)Layers[layer]).Moe;
+
     /// <summary>The MoE layers that the folder holds.</summary>
     internal IEnumerable<int> HeldMoeLayers => MoeLayers.Where(layer => HeldLayers is null || HeldLayers.Contains(layer));
 

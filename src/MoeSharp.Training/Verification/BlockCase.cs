@@ -23,7 +23,7 @@ internal sealed class BlockCase(MoeCheckpoint checkpoint, Comparison comparison)
     {
         using var scope = NewDisposeScope();
         using var ungraded = no_grad();
-        if (((MlpOptions.Sparse)checkpoint.Model.Layers[index]).Moe.Shared is null)
+        if (checkpoint.Model.Moe(index).Shared is null)
         {
             using var layer = RoutedMoE.FromCheckpoint(checkpoint, index, cancellationToken: cancellationToken);
             Compare(layer, layer.forward, $"layers.{index}.moe.");
