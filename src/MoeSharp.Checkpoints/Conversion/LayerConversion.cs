@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace MoeSharp.Checkpoints;
 
 /// <summary>What becomes of the tensors of one MoE layer: some are renamed, those of experts in another form are written anew.</summary>
@@ -63,7 +61,7 @@ internal sealed class LayerConversion
 
         foreach (var stored in from)
         {
-            for (int expert = 0; expert < (stored.IsPerExpert ? count : 1); expert++) Replaced.UnionWith(TensorsOf(ModuleOf(stored, expert)).Where(tensor => !_names.ContainsKey(tensor)));
+            for (int expert = 0; expert < (stored.IsPerExpert ? count : 1); expert++) Replaced.UnionWith(TensorsOf(stored.ModuleOf(expert)).Where(tensor => !_names.ContainsKey(tensor)));
         }
 
         foreach (var wanted in to)
@@ -79,17 +77,15 @@ internal sealed class LayerConversion
     {
         for (int expert = 0; expert < (from.IsPerExpert ? count : 1); expert++)
         {
-            if (from.IsBare == to.IsBare) RenameModule(ModuleOf(from, expert), ModuleOf(to, expert));
+            if (from.IsBare == to.IsBare) RenameModule(from.ModuleOf(expert), to.ModuleOf(expert));
             else Rename(from.TensorOf(expert), to.TensorOf(expert));
         }
     }
 
-    private bool IsPlain(StoredWeight stored, int count) => Enumerable.Range(0, stored.IsPerExpert ? count : 1).All(expert => TensorsOf(ModuleOf(stored, expert)).SequenceEqual([_prefix + stored.TensorOf(expert)]));
+    private bool IsPlain(StoredWeight stored, int count) => Enumerable.Range(0, stored.IsPerExpert ? count : 1).All(expert => TensorsOf(stored.ModuleOf(expert)).SequenceEqual([_prefix + stored.TensorOf(expert)]));
 
     /// <summary>The tensors that make up a weight.</summary>
     private IEnumerable<string> TensorsOf(string module) => QuantizedNames.All.Select(suffix => string.Concat(_prefix, module, suffix)).Where(_tensors.Contains);
-
-    private static string ModuleOf(StoredWeight stored, int expert) => stored.Name.Replace(StoredWeight.ExpertPlace, expert.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 }
 
 /// <summary>A tensor of expert weights in another form than the source's.</summary>

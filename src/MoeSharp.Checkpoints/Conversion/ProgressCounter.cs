@@ -40,39 +40,12 @@ internal sealed class ProgressCounter(long total, IProgress<ConversionProgress>?
     public IReadOnlyList<TensorToWrite> Count(IReadOnlyList<TensorToWrite> tensors) =>
         [.. tensors.Select(tensor => tensor with { WriteBytes = stream => tensor.WriteBytes(new CountingStream(stream, bytes => Add(tensor.Name, bytes))) })];
 
-    private sealed class CountingStream(Stream inner, Action<int> count) : Stream
+    private sealed class CountingStream(Stream inner, Action<int> count) : WriteOnlyStream
     {
-        public override bool CanRead => false;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
         public override void Write(ReadOnlySpan<byte> buffer)
         {
             inner.Write(buffer);
             count(buffer.Length);
         }
-
-        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-            // the writer flushes the file once
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

@@ -108,7 +108,10 @@ internal sealed record StoredWeight(string Name, params WeightRole[] Roles)
         Roles.SequenceEqual(other.Roles) && (Axis, Order, IsTransposed, IsBlocks, IsPerExpert) == (other.Axis, other.Order, other.IsTransposed, other.IsBlocks, other.IsPerExpert);
 
     /// <summary>The name of the tensor for an expert.</summary>
-    public string TensorOf(int expert) => (Name + Suffix).Replace(ExpertPlace, expert.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+    public string TensorOf(int expert) => ModuleOf(expert) + Suffix;
+
+    /// <summary>The name for an expert.</summary>
+    public string ModuleOf(int expert) => Name.Replace(ExpertPlace, expert.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 
     /// <summary>What one role has of the biases of an expert.</summary>
     public float[] Of(float[] stored, WeightRole role)

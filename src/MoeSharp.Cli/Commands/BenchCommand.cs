@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Text.Json;
 using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
@@ -60,9 +59,7 @@ internal static class BenchCommand
             return;
         }
 
-        string text = JsonSerializer.Serialize(new RouterBenchmarkReport(1, Machine.Describe(), all), CliJsonContext.Readable.RouterBenchmarkReport);
-        if (json.File is null) surroundings.Output.WriteLine(text);
-        else AtomicFile.WriteAllText(json.File, text + "\n");
+        JsonOption.Write(surroundings, json.File, new(1, Machine.Describe(), all), CliJsonContext.Readable.RouterBenchmarkReport);
     }
 }
 

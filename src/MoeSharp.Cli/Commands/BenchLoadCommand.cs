@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
-using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
 
@@ -44,11 +42,7 @@ internal static class BenchLoadCommand
     private static void Write(Surroundings surroundings, DecoderBenchmarkReport report, (bool IsAsked, string? File) json)
     {
         if (!json.IsAsked || json.File is not null) WriteTable(surroundings, report);
-        if (!json.IsAsked) return;
-
-        string text = JsonSerializer.Serialize(report, CliJsonContext.Readable.DecoderBenchmarkReport);
-        if (json.File is null) surroundings.Output.WriteLine(text);
-        else AtomicFile.WriteAllText(json.File, text + "\n");
+        if (json.IsAsked) JsonOption.Write(surroundings, json.File, report, CliJsonContext.Readable.DecoderBenchmarkReport);
     }
 
     private static void WriteTable(Surroundings surroundings, DecoderBenchmarkReport report)

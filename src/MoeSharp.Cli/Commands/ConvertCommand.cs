@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
 using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
@@ -57,7 +56,7 @@ internal static class ConvertCommand
         var proof = proves ? view.During("proving", progress => ConversionProof.Run(checkpoint, target, progress, signals.Token)) : null;
         if (proof is not null) view.Write(proof, proof.Write());
 
-        if (json.IsAsked) Write(surroundings, new(1, summary, proof), json.File);
+        if (json.IsAsked) JsonOption.Write(surroundings, json.File, new(1, summary, proof), CliJsonContext.Readable.ConversionReport);
         return proof is { Passed: false } ? ExitCode.Failure : ExitCode.Success;
     }
 
@@ -72,13 +71,6 @@ internal static class ConvertCommand
         {
             throw new UsageException(error.Message, error);
         }
-    }
-
-    private static void Write(Surroundings surroundings, ConversionReport report, string? file)
-    {
-        string text = JsonSerializer.Serialize(report, CliJsonContext.Readable.ConversionReport);
-        if (file is null) surroundings.Output.WriteLine(text);
-        else AtomicFile.WriteAllText(file, text + "\n");
     }
 
     /// <summary>The types of plain numbers, as the command line names them.</summary>

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
-using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
 
@@ -12,11 +10,7 @@ internal sealed class LayerReportWriter(Surroundings surroundings, (bool IsAsked
     public void Write(LayerBenchmarkReport report)
     {
         if (!json.IsAsked || json.File is not null) WriteTable(report);
-        if (!json.IsAsked) return;
-
-        string text = JsonSerializer.Serialize(report, CliJsonContext.Readable.LayerBenchmarkReport);
-        if (json.File is null) surroundings.Output.WriteLine(text);
-        else AtomicFile.WriteAllText(json.File, text + "\n");
+        if (json.IsAsked) JsonOption.Write(surroundings, json.File, report, CliJsonContext.Readable.LayerBenchmarkReport);
     }
 
     /// <summary>The limits as words.</summary>

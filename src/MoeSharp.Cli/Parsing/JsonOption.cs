@@ -1,4 +1,7 @@
 using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Cli;
 
@@ -17,5 +20,13 @@ internal static class JsonOption
     {
         var result = parsed.GetResult(option);
         return (result is not null, result is { Tokens.Count: > 0 } ? parsed.GetValue(option) : null);
+    }
+
+    /// <summary>Writes the object where it goes: to a file, or without one to the output.</summary>
+    public static void Write<T>(Surroundings surroundings, string? file, T value, JsonTypeInfo<T> type)
+    {
+        string text = JsonSerializer.Serialize(value, type);
+        if (file is null) surroundings.Output.WriteLine(text);
+        else AtomicFile.WriteAllText(file, text + "\n");
     }
 }

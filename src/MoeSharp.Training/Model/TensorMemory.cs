@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using MoeSharp.Checkpoints;
@@ -18,7 +17,7 @@ internal static class TensorMemory
     });
 
     /// <summary>Whether the file's type converts to float32 without loss.</summary>
-    public static bool CanRead(TensorType type) => type is TensorType.F32 or TensorType.BF16 or TensorType.F16;
+    public static bool CanRead(TensorType type) => PlainMatrix.Types.Contains(type);
 
     /// <summary>Whether a tensor can hold values of the file's type: float32 those that <see cref="CanRead"/>, others their own.</summary>
     public static bool CanFill(Tensor destination, TensorType type) => destination.dtype == ScalarType.Float32 ? CanRead(type) : FileType(destination.dtype) == type;
@@ -32,22 +31,8 @@ internal static class TensorMemory
             return;
         }
 
-        var floats = MemoryMarshal.Cast<byte, float>(destination.bytes);
-        switch (type)
-        {
-            case TensorType.F32:
-                stored.CopyTo(MemoryMarshal.AsBytes(floats));
-                break;
-            case TensorType.BF16:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(stored[(2 * i)..]) << 16);
-                break;
-            case TensorType.F16:
-                for (int i = 0; i < floats.Length; i++) floats[i] = (float)BinaryPrimitives.ReadHalfLittleEndian(stored[(2 * i)..]);
-                break;
-            default:
-                throw new ArgumentOutOfRangeException(nameof(type), type, "Only float types are read into float32.");
-        }
-
+        if (!CanRead(type)) throw new ArgumentOutOfRangeException(nameof(type), type, "Only float types are read into float32.");
+        PlainNumbers.Widen(stored, type, MemoryMarshal.Cast<byte, float>(destination.bytes));
         GC.KeepAlive(destination);
     }
 
