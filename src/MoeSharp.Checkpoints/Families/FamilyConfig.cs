@@ -7,20 +7,21 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 internal sealed class FamilyConfig
 {
-    public const int MaximumWidth = 1 << 20;
-    private const int MaximumCount = 1 << 16, MaximumVocabulary = 1 << 24, MaximumLayers = 10_000;
+    public const int MaximumWidth = 1 << 20, MaximumCount = 1 << 16, MaximumVocabulary = 1 << 24, MaximumLayers = 10_000;
 
     // whatever family: published files and the two generations of transformers have these names for the same things
     private static readonly string[] HiddenKeys = ["hidden_size", "d_model"], LayerKeys = ["num_hidden_layers", "n_layers"], HeadKeys = ["num_attention_heads", "n_heads"];
     private static readonly string[] ExpertKeys = ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"];
     private static readonly string[] TopKKeys = ["num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk", "moe_top_k", "moe_k"];
 
-    public FamilyConfig(ConfigReader json, ConfigReader? moe = null)
+    public FamilyConfig(ConfigReader json)
+        : this(json, json, Size(json, HiddenKeys, MaximumWidth), Size(json, LayerKeys, MaximumLayers))
     {
-        Json = json;
-        Moe = moe ?? json;
-        HiddenSize = Size(json, HiddenKeys, MaximumWidth);
-        LayerCount = Size(json, LayerKeys, MaximumLayers);
+    }
+
+    private FamilyConfig(ConfigReader json, ConfigReader moe, int hiddenSize, int layerCount)
+    {
+        (Json, Moe, HiddenSize, LayerCount) = (json, moe, hiddenSize, layerCount);
     }
 
     /// <summary>The keys of the language model.</summary>
@@ -37,7 +38,7 @@ internal sealed class FamilyConfig
     public bool HasExperts => ExpertKeys.Any(key => Moe.Find(key) is { } value && value.GetRawText() != "0");
 
     /// <summary>These keys, with those of the MoE layers in an object inside.</summary>
-    public FamilyConfig WithMoeIn(string key) => new(Json, Json.Object(key));
+    public FamilyConfig WithMoeIn(string key) => new(Json, Json.Object(key) ?? Json, HiddenSize, LayerCount);
 
     /// <summary>A width: of experts, of a dense MLP; under any of several names.</summary>
     public int Width(params string[] keys) => Size(Moe, keys, MaximumWidth);

@@ -24,13 +24,6 @@ internal static class GgufConfig
         return (model, family);
     }
 
-    /// <summary>The config of a file.</summary>
-    public static JsonObject ToJson(GgufFile file)
-    {
-        var (family, gguf) = FamilyOf(file);
-        return ToJson(file, family, gguf);
-    }
-
     private static (ModelFamily Family, GgufFamily Gguf) FamilyOf(GgufFile file)
     {
         var all = ModelFamilies.All.SelectMany(family => family.Gguf, (family, gguf) => (Family: family, Gguf: gguf)).ToArray();

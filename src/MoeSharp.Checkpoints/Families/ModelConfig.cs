@@ -95,7 +95,7 @@ public static class ModelConfig
     {
         if (outer.Find("model_type") is null && outer.Find("experts_per_token") is not null) return ModelFamilies.GptOss;     // OpenAI's own files do not name it
 
-        ConfigReader[] named = [.. ((ConfigReader[])[language, outer]).Where(json => json.Find("model_type") is not null)];
+        ConfigReader[] named = [.. ((ConfigReader[])[language, outer]).Distinct().Where(json => json.Find("model_type") is not null)];
         outer.Fault(named.Length == 0, $"model_type is absent; expected one of {string.Join(", ", Families)}.");
         var known = named.Select(json => ModelFamilies.Find(json.Text("model_type", ""))).FirstOrDefault(family => family is not null);
         if (known is null && named.Length > 0) named[0].Unsupported(true, "model_type", $"one of {string.Join(", ", Families)}");

@@ -8,18 +8,13 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 internal static class Qwen3MoeReader
 {
-    internal const int MaximumWidth = 1 << 20;
-    private const int MaximumCount = 1 << 16;
-    private const int MaximumVocabulary = 1 << 24;
-    private const int MaximumLayers = 10_000;
-
     public static DecoderOptions Read(ConfigReader json)
     {
         CheckFamily(json);
         RejectOtherMathematics(json);
 
-        int hiddenSize = json.Integer("hidden_size", 2048, 1, MaximumWidth);
-        int vocabulary = json.Integer("vocab_size", 151_936, 2, MaximumVocabulary);
+        int hiddenSize = json.Integer("hidden_size", 2048, 1, FamilyConfig.MaximumWidth);
+        int vocabulary = json.Integer("vocab_size", 151_936, 2, FamilyConfig.MaximumVocabulary);
         return new DecoderOptions
         {
             VocabularySize = vocabulary,
@@ -72,9 +67,9 @@ internal static class Qwen3MoeReader
 
     private static AttentionOptions ReadAttention(ConfigReader json, int hiddenSize)
     {
-        int heads = json.Integer("num_attention_heads", 32, 1, MaximumCount);
-        int keyValueHeads = json.Integer("num_key_value_heads", 4, 1, MaximumCount);
-        int headSize = json.OptionalInteger("head_dim", 1, MaximumCount) ?? hiddenSize / heads;
+        int heads = json.Integer("num_attention_heads", 32, 1, FamilyConfig.MaximumCount);
+        int keyValueHeads = json.Integer("num_key_value_heads", 4, 1, FamilyConfig.MaximumCount);
+        int headSize = json.OptionalInteger("head_dim", 1, FamilyConfig.MaximumCount) ?? hiddenSize / heads;
         json.Fault(heads % keyValueHeads != 0,
             $"{json.Describe("num_key_value_heads", keyValueHeads)}, but it must divide the {heads} of num_attention_heads.");
         json.Fault(headSize < 2 || headSize % 2 != 0,
@@ -90,27 +85,22 @@ internal static class Qwen3MoeReader
         };
     }
 
-    /// <summary>Layer l is a Mixture of Experts unless <c>mlp_only_layers</c> names it or <c>decoder_sparse_step</c> passes over it.</summary>
     private static MlpOptions[] ReadLayers(ConfigReader json, int hiddenSize)
     {
-        int count = json.Integer("num_hidden_layers", 24, 1, MaximumLayers);
-        int step = json.Integer("decoder_sparse_step", 1, 1, int.MaxValue);
-        var denseLayers = json.Integers("mlp_only_layers").ToHashSet();
-        int[] outside = [.. denseLayers.Where(layer => layer < 0 || layer >= count).Order()];
-        json.Warn(outside.Length > 0, $"mlp_only_layers names {string.Join(", ", outside)}, but the layers are 0 to {count - 1}.");
-
-        var dense = new MlpOptions.Dense(json.Integer("intermediate_size", 6144, 1, MaximumWidth));
+        int count = json.Integer("num_hidden_layers", 24, 1, FamilyConfig.MaximumLayers);
+        var isSparse = SparseLayers.ByStep(json, count);
+        var dense = new MlpOptions.Dense(json.Integer("intermediate_size", 6144, 1, FamilyConfig.MaximumWidth));
         var sparse = new MlpOptions.Sparse(ReadMoe(json, hiddenSize));
-        return [.. Enumerable.Range(0, count).Select(layer => denseLayers.Contains(layer) || (layer + 1) % step != 0 ? (MlpOptions)dense : sparse)];
+        return [.. Enumerable.Range(0, count).Select(layer => isSparse(layer) ? (MlpOptions)sparse : dense)];
     }
 
     private static MoeOptions ReadMoe(ConfigReader json, int hiddenSize)
     {
         int experts = ReadExpertCount(json);
-        int topK = json.Integer("num_experts_per_tok", 8, 1, MaximumCount);
+        int topK = json.Integer("num_experts_per_tok", 8, 1, FamilyConfig.MaximumCount);
         json.Fault(topK > experts, $"{json.Describe("num_experts_per_tok", topK)}, but there are {experts} experts.");
 
-        int width = json.Integer("moe_intermediate_size", 768, 1, MaximumWidth);
+        int width = json.Integer("moe_intermediate_size", 768, 1, FamilyConfig.MaximumWidth);
         if (json.Find(Qwen3MoeConfig.LayerKey) is { } layer) return ReadLayer(json, layer, (hiddenSize, experts, topK, width));
 
         return new MoeOptions
@@ -148,10 +138,10 @@ internal static class Qwen3MoeReader
     /// <summary>transformers 4 and published files say <c>num_experts</c>, transformers 5 writes <c>num_local_experts</c>.</summary>
     private static int ReadExpertCount(ConfigReader json)
     {
-        int experts = json.Integer("num_experts", 128, 1, MaximumCount);
+        int experts = json.Integer("num_experts", 128, 1, FamilyConfig.MaximumCount);
         if (json.Find("num_local_experts") is null) return experts;
 
-        int local = json.Integer("num_local_experts", 128, 1, MaximumCount);
+        int local = json.Integer("num_local_experts", 128, 1, FamilyConfig.MaximumCount);
         json.Fault(json.Find("num_experts") is not null && local != experts,
             $"num_experts is {experts} but num_local_experts is {local}; they must agree.");
         return local;

@@ -102,7 +102,7 @@ internal static class Qwen3MoeWriter
     /// <summary>Without a dense layer the width is unused; Qwen's own files then give what a token uses of the experts.</summary>
     private static int DenseWidth(DecoderOptions options, MoeOptions moe) =>
         options.Layers.OfType<MlpOptions.Dense>().FirstOrDefault()?.IntermediateSize
-        ?? (int)Math.Min((long)moe.Experts.IntermediateSize * moe.Router.TopK, Qwen3MoeReader.MaximumWidth);
+        ?? (int)Math.Min((long)moe.Experts.IntermediateSize * moe.Router.TopK, FamilyConfig.MaximumWidth);
 
     private static void CheckExpressible(DecoderOptions options)
     {

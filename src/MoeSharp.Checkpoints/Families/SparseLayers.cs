@@ -17,14 +17,16 @@ internal static class SparseLayers
     }
 
     /// <summary>Qwen: all but those in <c>mlp_only_layers</c> and those that <c>decoder_sparse_step</c> passes over.</summary>
-    public static MlpOptions[] ByStep(this FamilyConfig config, MoeOptions layer)
+    public static MlpOptions[] ByStep(this FamilyConfig config, MoeOptions layer) => config.Where(ByStep(config.Json, config.LayerCount), layer, DenseWidth(config));
+
+    /// <summary>The rule of Qwen.</summary>
+    public static Func<int, bool> ByStep(ConfigReader json, int layerCount)
     {
-        var json = config.Json;
         int step = json.Integer("decoder_sparse_step", 1, 1, int.MaxValue);
         var dense = json.Integers("mlp_only_layers").ToHashSet();
-        int[] outside = [.. dense.Where(index => index < 0 || index >= config.LayerCount).Order()];
-        json.Warn(outside.Length > 0, $"mlp_only_layers names {string.Join(", ", outside)}, but the layers are 0 to {config.LayerCount - 1}.");
-        return config.Where(index => !dense.Contains(index) && (index + 1) % step == 0, layer, DenseWidth(config));
+        int[] outside = [.. dense.Where(index => index < 0 || index >= layerCount).Order()];
+        json.Warn(outside.Length > 0, $"mlp_only_layers names {string.Join(", ", outside)}, but the layers are 0 to {layerCount - 1}.");
+        return index => !dense.Contains(index) && (index + 1) % step == 0;
     }
 
     /// <summary>DeepSeek and its kin: dense up to <c>first_k_dense_replace</c>, or as <c>mlp_layer_types</c> says.</summary>
