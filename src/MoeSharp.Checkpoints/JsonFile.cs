@@ -10,12 +10,6 @@ internal static class JsonFile
     public static JsonDocument Parse(string path, long maximumLength)
     {
         byte[] json = ReadBytes(path, maximumLength);
-        if (json.AsSpan().StartsWith("\uFEFF"u8))
-        {
-            throw new CheckpointException(path,
-                "The file starts with a byte order mark, which JSON forbids. Save it as UTF-8 without one.");
-        }
-
         try
         {
             var document = JsonDocument.Parse(json);
@@ -32,7 +26,9 @@ internal static class JsonFile
         }
     }
 
-    private static byte[] ReadBytes(string path, long maximumLength)
+    /// <summary>The bytes of a file of JSON.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read, is too large, or starts with a byte order mark.</exception>
+    public static byte[] ReadBytes(string path, long maximumLength)
     {
         try
         {
@@ -43,7 +39,10 @@ internal static class JsonFile
                     $"The file has {length} bytes; such a file is expected to have {maximumLength} at most.");
             }
 
-            return File.ReadAllBytes(path);
+            byte[] json = File.ReadAllBytes(path);
+            return json.AsSpan().StartsWith("\uFEFF"u8)
+                ? throw new CheckpointException(path, "The file starts with a byte order mark, which JSON forbids. Save it as UTF-8 without one.")
+                : json;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

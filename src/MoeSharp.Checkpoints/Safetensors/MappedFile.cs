@@ -5,16 +5,17 @@ using Microsoft.Win32.SafeHandles;
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// A file in memory without being read: pages come from the disk when they are touched. The mapping is held from opening to
-/// <see cref="Dispose"/>, so that spans stay valid in between; a file that is forgotten stays mapped rather than pull memory from
-/// under a span that is still in use.
+/// A file in memory without being read: pages come from the disk when they are touched. The mapping is held from the first call of
+/// <see cref="Bytes"/> to <see cref="Dispose"/>, so that spans stay valid in between; a file that is forgotten stays mapped rather than
+/// pull memory from under a span that is still in use. A file of which only the header is read is never mapped.
 /// </summary>
 internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
 {
     private readonly SafeFileHandle _handle;
-    private readonly MemoryMappedFile? _map;
-    private readonly MemoryMappedViewAccessor? _view;
-    private readonly byte* _start;
+    private readonly Lock _mapping = new();
+    private MemoryMappedFile? _map;
+    private MemoryMappedViewAccessor? _view;
+    private volatile byte* _start;
     private int _disposed;
 
     private MappedFile(string path, SafeFileHandle handle)
@@ -22,12 +23,6 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
         Path = path;
         _handle = handle;
         Length = RandomAccess.GetLength(handle);
-        if (Length == 0) return; // the system maps no empty file
-
-        _map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        _view = _map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
-        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
-        _start += _view.PointerOffset;
     }
 
     public string Path { get; }
@@ -41,7 +36,8 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
         SafeFileHandle? handle = null;
         try
         {
-            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            // random: of a thousand files whose headers are read, the system would fetch megabytes after each
+            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.RandomAccess);
             return new MappedFile(path, handle);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
@@ -52,11 +48,14 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     }
 
     /// <summary>The bytes from <paramref name="offset"/> on, which the caller has checked to lie in the file; valid until <see cref="Dispose"/>.</summary>
+    /// <exception cref="CheckpointException">The file cannot be mapped.</exception>
     public ReadOnlySpan<byte> Bytes(long offset, int count)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
+        if (count == 0) return [];      // of an empty file too, which the system does not map
 
+        if (_start is null) Map();
         return new ReadOnlySpan<byte>(_start + offset, count);
     }
 
@@ -86,16 +85,42 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
         if (_start is not null && _disposed == 0 && !OperatingSystem.IsWindows()) _ = madvise(_start, (nint)Length, DontNeed);      // advice: that it failed does not matter
     }
 
+    private void Map()
+    {
+        lock (_mapping)
+        {
+            ObjectDisposedException.ThrowIf(_disposed != 0, this);
+            if (_start is not null) return;
+
+            try
+            {
+                _map = MemoryMappedFile.CreateFromFile(_handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+                _view = _map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new CheckpointException(Path, $"The file cannot be mapped into memory: {e.Message}", e);
+            }
+
+            byte* view = null;
+            _view.SafeMemoryMappedViewHandle.AcquirePointer(ref view);
+            _start = view + _view.PointerOffset;
+        }
+    }
+
     [LibraryImport("libc")]
     private static partial int madvise(byte* address, nint length, int advice);
 
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        lock (_mapping)
+        {
+            if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
 
-        if (_view is not null) _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        _view?.Dispose();
-        _map?.Dispose();
-        _handle.Dispose();
+            if (_start is not null) _view!.SafeMemoryMappedViewHandle.ReleasePointer();
+            _view?.Dispose();
+            _map?.Dispose();
+            _handle.Dispose();
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Unicode;
 
@@ -32,24 +33,38 @@ internal sealed class SafetensorsHeader
     /// <summary>The tensors in the order of their bytes.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
 
-    /// <summary>Reads and checks the header of a mapped file.</summary>
+    /// <summary>Reads and checks the header of a file, without mapping it.</summary>
     /// <exception cref="CheckpointException">The first fault found.</exception>
     public static SafetensorsHeader Read(MappedFile file)
     {
-        long length = ReadLength(file);
-        var json = file.Bytes(LengthBytes, (int)length);
+        int length = ReadLength(file);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            var json = buffer.AsSpan(0, length);
+            file.Read(LengthBytes, json);
+            return Parse(file, json);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static SafetensorsHeader Parse(MappedFile file, ReadOnlySpan<byte> json)
+    {
         if (!Utf8.IsValid(json))
         {
             throw new CheckpointException(file.Path, "The header is not UTF-8. This is no safetensors file, or it is damaged.");
         }
 
-        var parser = new SafetensorsHeaderParser(file.Path, json, dataStart: LengthBytes + length);
+        var parser = new SafetensorsHeaderParser(file.Path, json, dataStart: LengthBytes + json.Length);
         parser.Parse();
-        var tensors = SafetensorsLayout.Check(file.Path, parser.Tensors, dataStart: LengthBytes + length, file.Length);
+        var tensors = SafetensorsLayout.Check(file.Path, parser.Tensors, dataStart: LengthBytes + json.Length, file.Length);
         return new SafetensorsHeader(parser.Metadata, tensors);
     }
 
-    private static long ReadLength(MappedFile file)
+    private static int ReadLength(MappedFile file)
     {
         if (file.Length < LengthBytes)
         {
@@ -57,7 +72,9 @@ internal sealed class SafetensorsHeader
                 $"The file has {file.Length} bytes; a safetensors file starts with 8 bytes that give the length of its header.");
         }
 
-        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file.Bytes(0, LengthBytes));
+        Span<byte> start = stackalloc byte[LengthBytes];
+        file.Read(0, start);
+        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (length > MaximumLength)
         {
             throw new CheckpointException(file.Path,
@@ -70,6 +87,6 @@ internal sealed class SafetensorsHeader
                 $"The header has {length} bytes but only {file.Length - LengthBytes} follow its length. The file is incomplete: fetch it again.");
         }
 
-        return (long)length;
+        return (int)length;
     }
 }

@@ -11,6 +11,8 @@ internal ref struct SafetensorsHeaderParser
     private readonly string _file;
     private readonly long _dataStart;
     private Utf8JsonReader _json;
+    private TensorType _lastType = TensorType.BF16;
+    private long[] _lastShape = [];
 
     public SafetensorsHeaderParser(string file, ReadOnlySpan<byte> json, long dataStart)
     {
@@ -105,11 +107,11 @@ internal ref struct SafetensorsHeaderParser
             }
             else if (_json.ValueTextEquals("shape"u8))
             {
-                SetOnce(ref entry.Shape, ReadIntegers(name, "'shape' of tensor", SafetensorsHeader.MaximumRank), name, "shape");
+                SetOnce(ref entry.Shape, ReadShape(name), name, "shape");
             }
             else if (_json.ValueTextEquals("data_offsets"u8))
             {
-                SetOnce(ref entry.Offsets, ReadIntegers(name, "'data_offsets' of tensor", 2), name, "data_offsets");
+                SetOnce(ref entry.Offsets, ReadOffsets(name), name, "data_offsets");
             }
             else
             {
@@ -124,9 +126,11 @@ internal ref struct SafetensorsHeaderParser
     {
         Next();
         Expect(JsonTokenType.String, "'dtype' of tensor", name);
+        if (_json.ValueTextEquals(_lastType.FileName())) return _lastType;       // most tensors are of the type of the one before
+
         foreach (var known in TensorTypes.All)
         {
-            if (_json.ValueTextEquals(known.FileName())) return known;
+            if (_json.ValueTextEquals(known.FileName())) return _lastType = known;
         }
 
         string text = _json.GetString()!; // a string is never null
@@ -135,11 +139,26 @@ internal ref struct SafetensorsHeaderParser
             + $"known are {string.Join(", ", TensorTypes.All.Select(known => known.FileName()))}.");
     }
 
-    private long[] ReadIntegers(string name, string field, int limit)
+    /// <summary>A shape; the same array for tensors of one shape that follow each other.</summary>
+    private long[] ReadShape(string name)
+    {
+        scoped Span<long> sizes = stackalloc long[SafetensorsHeader.MaximumRank];
+        sizes = sizes[..ReadIntegers(name, "'shape' of tensor", sizes)];
+        return sizes.SequenceEqual(_lastShape) ? _lastShape : _lastShape = sizes.ToArray();
+    }
+
+    private (long Begin, long End) ReadOffsets(string name)
+    {
+        Span<long> offsets = stackalloc long[2];
+        if (ReadIntegers(name, "'data_offsets' of tensor", offsets) != 2) throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
+        return (offsets[0], offsets[1]);
+    }
+
+    /// <summary>Reads a list into the start of a span, and returns how many there are.</summary>
+    private int ReadIntegers(string name, string field, scoped Span<long> values)
     {
         Next();
         Expect(JsonTokenType.StartArray, field, name);
-        Span<long> values = stackalloc long[limit];
         int count = 0;
 
         while (Next() != JsonTokenType.EndArray)
@@ -149,11 +168,11 @@ internal ref struct SafetensorsHeaderParser
                 throw Fault($"{field} {TensorName.Quote(name)} has an item that is no whole number from 0 to {long.MaxValue}.");
             }
 
-            if (count == limit) throw Fault($"{field} {TensorName.Quote(name)} has more than {limit} items.");
+            if (count == values.Length) throw Fault($"{field} {TensorName.Quote(name)} has more than {values.Length} items.");
             values[count++] = value;
         }
 
-        return values[..count].ToArray();
+        return count;
     }
 
     /// <summary>Digits only: JSON also writes whole numbers as 1.0, 1e3 and -0, which the format forbids.</summary>
@@ -177,12 +196,7 @@ internal ref struct SafetensorsHeaderParser
     {
         if (entry.Type is not { } type) throw Fault($"Tensor {TensorName.Quote(name)} has no 'dtype'.");
         if (entry.Shape is not { } shape) throw Fault($"Tensor {TensorName.Quote(name)} has no 'shape'.");
-        if (entry.Offsets is not { Length: 2 } offsets)
-        {
-            throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
-        }
-
-        var (begin, end) = (offsets[0], offsets[1]);
+        if (entry.Offsets is not var (begin, end)) throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
         if (begin > end || end > long.MaxValue - _dataStart)
         {
             throw Fault($"Tensor {TensorName.Quote(name)} has data_offsets [{begin}, {end}], which is no range of the file.");
@@ -238,6 +252,6 @@ internal ref struct SafetensorsHeaderParser
     {
         public TensorType? Type;
         public long[]? Shape;
-        public long[]? Offsets;
+        public (long Begin, long End)? Offsets;
     }
 }

@@ -24,8 +24,10 @@ internal sealed class PlainMatrix(int rows, int columns, TensorData tensor) : We
     public static float[] ReadAll(TensorData tensor)
     {
         long count = tensor.Info.ByteCount / PlainNumbers.Size(tensor.Info.Type);
+        byte[] bytes = new byte[tensor.Info.ByteCount];
+        tensor.Read(0, bytes);      // not mapped: of every small vector that is touched the system would fetch megabytes after it
         var values = new float[count];
-        if (count > 0) new PlainMatrix(1, (int)count, tensor).Decode(0, 1, values);
+        PlainNumbers.Widen(bytes, tensor.Info.Type, values);
         return values;
     }
 
