@@ -16,7 +16,7 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     private MemoryMappedFile? _map;
     private MemoryMappedViewAccessor? _view;
     private volatile byte* _start;
-    private int _disposed;
+    private volatile bool _isDisposed;
 
     private MappedFile(string path, SafeFileHandle handle)
     {
@@ -36,8 +36,7 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
         SafeFileHandle? handle = null;
         try
         {
-            // random: of a thousand files whose headers are read, the system would fetch megabytes after each
-            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.RandomAccess);
+            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
             return new MappedFile(path, handle);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
@@ -51,7 +50,7 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     /// <exception cref="CheckpointException">The file cannot be mapped.</exception>
     public ReadOnlySpan<byte> Bytes(long offset, int count)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
         if (count == 0) return [];      // of an empty file too, which the system does not map
 
@@ -62,7 +61,7 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     /// <summary>Copies bytes by reading, which unlike a mapping reports a failing disk as an exception.</summary>
     public void Read(long offset, Span<byte> destination)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
 
         while (!destination.IsEmpty)
         {
@@ -82,14 +81,14 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     {
         const int DontNeed = 4;
 
-        if (_start is not null && _disposed == 0 && !OperatingSystem.IsWindows()) _ = madvise(_start, (nint)Length, DontNeed);      // advice: that it failed does not matter
+        if (_start is not null && !_isDisposed && !OperatingSystem.IsWindows()) _ = madvise(_start, (nint)Length, DontNeed);      // advice: that it failed does not matter
     }
 
     private void Map()
     {
         lock (_mapping)
         {
-            ObjectDisposedException.ThrowIf(_disposed != 0, this);
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (_start is not null) return;
 
             try
@@ -115,8 +114,9 @@ internal sealed unsafe partial class MappedFile : IByteSource, IDisposable
     {
         lock (_mapping)
         {
-            if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+            if (_isDisposed) return;
 
+            _isDisposed = true;
             if (_start is not null) _view!.SafeMemoryMappedViewHandle.ReleasePointer();
             _view?.Dispose();
             _map?.Dispose();

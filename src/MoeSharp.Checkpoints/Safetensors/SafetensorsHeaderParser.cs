@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// Parses the JSON of a safetensors header in one pass, straight from the mapped bytes: a checkpoint of a hundred thousand tensors
+/// Parses the JSON of a safetensors header in one pass, straight from its bytes: a checkpoint of a hundred thousand tensors
 /// has twelve megabytes of it. Every entry is checked by itself; how entries lie beside each other is for <see cref="SafetensorsLayout"/>.
 /// </summary>
 internal ref struct SafetensorsHeaderParser
@@ -150,7 +150,7 @@ internal ref struct SafetensorsHeaderParser
     private (long Begin, long End) ReadOffsets(string name)
     {
         Span<long> offsets = stackalloc long[2];
-        if (ReadIntegers(name, "'data_offsets' of tensor", offsets) != 2) throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
+        if (ReadIntegers(name, "'data_offsets' of tensor", offsets) != 2) throw NeedsOffsets(name);
         return (offsets[0], offsets[1]);
     }
 
@@ -196,7 +196,7 @@ internal ref struct SafetensorsHeaderParser
     {
         if (entry.Type is not { } type) throw Fault($"Tensor {TensorName.Quote(name)} has no 'dtype'.");
         if (entry.Shape is not { } shape) throw Fault($"Tensor {TensorName.Quote(name)} has no 'shape'.");
-        if (entry.Offsets is not var (begin, end)) throw Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
+        if (entry.Offsets is not var (begin, end)) throw NeedsOffsets(name);
         if (begin > end || end > long.MaxValue - _dataStart)
         {
             throw Fault($"Tensor {TensorName.Quote(name)} has data_offsets [{begin}, {end}], which is no range of the file.");
@@ -242,6 +242,8 @@ internal ref struct SafetensorsHeaderParser
         JsonTokenType.Null => "null",
         _ => "true or false",
     };
+
+    private readonly CheckpointException NeedsOffsets(string name) => Fault($"Tensor {TensorName.Quote(name)} needs 'data_offsets' of two numbers.");
 
     private readonly CheckpointException Twice(string name, string field) =>
         Fault($"Tensor {TensorName.Quote(name)} has '{TensorName.Quote(field)[1..^1]}' twice.");
