@@ -16,15 +16,15 @@ internal static class JsonFile
             DecodeTexts(document.RootElement);
             return document;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new CheckpointException(path, $"The file is not valid JSON: {e.Message}", e);
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new CheckpointException(path, "The file has text that is no Unicode.", e);
+            throw Invalid(path, e);
         }
     }
+
+    /// <summary>What a reader of JSON threw, as an error about the file: of texts that are no Unicode it is no <see cref="JsonException"/>.</summary>
+    public static CheckpointException Invalid(string path, Exception e) =>
+        new(path, e is JsonException ? $"The file is not valid JSON: {e.Message}" : "The file has text that is no Unicode.", e);
 
     /// <summary>The bytes of a file of JSON.</summary>
     /// <exception cref="CheckpointException">The file cannot be read, is too large, or starts with a byte order mark.</exception>

@@ -45,6 +45,21 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(shards.Bytes("model.norm.weight")[2..6], part);
     }
 
+    [Theory]
+    [InlineData("""{"metadata": {"note": "\ud800"}, "weight_map": {"a": "one.safetensors"}}""")]
+    [InlineData("""{"weight_map": {"a": "one.safetensors"}, "more": [{"\udc00": 1}]}""")]
+    [InlineData("""{"weight_map": {"a": "one.safetensors"}, "\ud800": 1}""")]
+    public void ModelFolder_AnIndexWithTextThatIsNoUnicode_IsRefusedEvenWhereItIsNotUsed(string index)
+    {
+        SafetensorsWriter.Write(_folder.File("one.safetensors"), [RawSafetensors.Floats("a", 1)]);
+        string file = _folder.File("model.safetensors.index.json");
+        File.WriteAllText(file, index);
+
+        var e = Assert.Throws<CheckpointException>(() => ModelFolder.Open(_folder.Path));
+
+        Assert.Equal($"{file}: The file has text that is no Unicode.", e.Message);
+    }
+
     [Fact]
     public void ModelFolder_ManyFaults_AreToldInOneMessage()
     {
