@@ -30,7 +30,8 @@ public static class CheckpointConverter
         ArgumentNullException.ThrowIfNull(source);
         ArgumentException.ThrowIfNullOrEmpty(target);
         CheckTarget(source.Path, target);
-        var (plan, shards, names, sideFiles) = Work.Of(source, options ??= new());
+        var work = Work.Of(source, options ??= new());
+        var (_, plan, shards, names, sideFiles) = work;
         Begin(target, ConversionManifest.Of(source, options, shards, [.. names, ModelConfig.FileName, ShardIndex.FileName, .. sideFiles]));
 
         var counter = new ProgressCounter(plan.Tensors.Sum(ConversionPlan.ByteCount), progress, source.ReleasePages);
@@ -43,11 +44,11 @@ public static class CheckpointConverter
         }
 
         foreach (string file in sideFiles) AtomicFile.Write(Path.Combine(target, file), stream => CopyTo(Path.Combine(source.Path, file), stream));
-        byte[] converted = ConvertedConfig.Convert(Path.Combine(source.Path, ModelConfig.FileName), options.Type, plan.IsDequantized, options.Layers);
+        byte[] converted = ConvertedConfig.Convert(source, options, plan);
         AtomicFile.Write(Path.Combine(target, ModelConfig.FileName), stream => stream.Write(converted));
         if (shards.Count > 1) AtomicFile.Write(Path.Combine(target, ShardIndex.FileName), stream => WriteIndex(stream, shards, names));
         File.Delete(Path.Combine(target, ConversionManifest.FileName));
-        return new(target, names, plan.Tensors.Count, counter.Total, plan.IsDequantized) { FilesBefore = before };
+        return work.Summary(target, before);
     }
 
     /// <summary>
@@ -66,23 +67,32 @@ public static class CheckpointConverter
         ArgumentException.ThrowIfNullOrEmpty(target);
         if (!File.Exists(Path.Combine(target, ModelConfig.FileName)) || File.Exists(Path.Combine(target, ConversionManifest.FileName))) return null;
 
-        var (plan, shards, names, _) = Work.Of(source, options ?? new());
+        var work = Work.Of(source, options ?? new());
+        var (_, _, shards, names, _) = work;
         bool isFinished = shards.Zip(names).All(shard => IsWritten(Path.Combine(target, shard.Second), shard.First)) && (shards.Count == 1 || File.Exists(Path.Combine(target, ShardIndex.FileName)));
-        return isFinished ? new(target, names, plan.Tensors.Count, plan.Tensors.Sum(ConversionPlan.ByteCount), plan.IsDequantized) { FilesBefore = names.Length } : null;
+        return isFinished ? work.Summary(target, names.Length) : null;
     }
 
     /// <summary>What a conversion has to do.</summary>
-    private sealed record Work(ConversionPlan Plan, IReadOnlyList<IReadOnlyList<TensorToWrite>> Shards, string[] Names, IReadOnlyList<string> SideFiles)
+    private sealed record Work(MoeCheckpoint Source, ConversionPlan Plan, IReadOnlyList<IReadOnlyList<TensorToWrite>> Shards, string[] Names, IReadOnlyList<string> SideFiles)
     {
         public static Work Of(MoeCheckpoint source, ConversionOptions options)
         {
             options.Validate();
-            string config = Path.Combine(source.Path, ModelConfig.FileName);
-            if (!File.Exists(config)) throw new CheckpointException(source.Path, $"There is no {ModelConfig.FileName} to take along; only folders that have one can be converted.");
-
-            var plan = ConversionPlanner.Make(source, options, ConvertedConfig.TypeOf(config));
+            var plan = ConversionPlanner.Make(source, options, ConvertedConfig.TypeOf(source));
             var shards = plan.Shards(options.MaxShardBytes);
-            return new(plan, shards, [.. shards.Select((_, index) => ShardName(index, shards.Count))], Checkpoints.SideFiles.Find(source.Path, plan.IsDequantized));
+            return new(source, plan, shards, [.. shards.Select((_, index) => ShardName(index, shards.Count))], Checkpoints.SideFiles.Find(source, plan.IsDequantized));
+        }
+
+        public ConversionSummary Summary(string target, int before) =>
+            new(target, Names, Plan.Tensors.Count, Plan.Tensors.Sum(ConversionPlan.ByteCount), Plan.IsDequantized) { FilesBefore = before, Notes = [.. Notes()] };
+
+        private IEnumerable<string> Notes()
+        {
+            if (Source.Tensors is GgufFile) yield return "The tokenizer of the GGUF file does not come along; take it from the model's own files.";
+
+            int left = Source.Tensors.Tensors.Keys.Count(Source.IsLeftOut);
+            if (left > 0) yield return $"Layers after the first {Source.Model.Layers.Count}, which predict several tokens at once, do not come along ({left} tensors).";
         }
     }
 

@@ -22,7 +22,7 @@ internal sealed record ConversionManifest(string Plan, IReadOnlyList<string> Fil
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{Path.GetFullPath(source.Path)}|{options.Layout}|{options.Type}|{options.Dequantizes}|{string.Join(",", options.Layers ?? [])}\n");
-        foreach (string file in SourceFiles(source.Path).Order(StringComparer.Ordinal)) text.Append(CultureInfo.InvariantCulture, $"{file}|{new FileInfo(file).Length}|{File.GetLastWriteTimeUtc(file).Ticks}\n");
+        foreach (string file in SourceFiles(source).Order(StringComparer.Ordinal)) text.Append(CultureInfo.InvariantCulture, $"{file}|{new FileInfo(file).Length}|{File.GetLastWriteTimeUtc(file).Ticks}\n");
         foreach (var shard in shards)
         {
             foreach (var tensor in shard) text.Append(CultureInfo.InvariantCulture, $"{tensor.Name}|{tensor.Type}|{string.Join(",", tensor.Shape)}\n");
@@ -61,7 +61,7 @@ internal sealed record ConversionManifest(string Plan, IReadOnlyList<string> Fil
         json.WriteEndObject();
     });
 
-    private static IEnumerable<string> SourceFiles(string path) => Directory.Exists(path) ? Directory.EnumerateFiles(path) : [path];
+    private static IEnumerable<string> SourceFiles(MoeCheckpoint source) => source.Tensors is GgufFile gguf ? gguf.Files : Directory.EnumerateFiles(source.Path);
 
     private static bool IsPlainName(JsonElement name) => name.ValueKind == JsonValueKind.String && name.GetString() is { } text && Path.GetFileName(text) == text && !text.StartsWith('.');
 }

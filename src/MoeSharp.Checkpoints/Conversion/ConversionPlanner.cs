@@ -10,26 +10,30 @@ internal sealed class ConversionPlanner
     private readonly ConversionOptions _options;
     private readonly Dictionary<string, WeightParts> _quantized = [];       // by each of their tensors
     private readonly Dictionary<string, LayerConversion> _layers = [];      // by each of their tensors
+    private readonly Dictionary<string, List<SourceTensor>>? _others;       // by the tensor in whose place they come; null where nothing is renamed
     private readonly bool _dequantizes;
     private readonly TensorType _decodedType;
     private readonly List<TensorToWrite> _tensors = [];
     private readonly HashSet<object> _done = [];
+    private bool _hasDecoded;
 
     private ConversionPlanner(MoeCheckpoint source, ConversionOptions options, TensorType decodedType)
     {
         (_source, _options, _decodedType) = (source, options, options.Type ?? decodedType);
-        var quantized = QuantizedNames.Find(source.Tensors, valueLimit: 0).Weights;
+        var quantized = SourceTensor.Quantized(source.Tensors);
         foreach (var parts in quantized)
         {
             foreach (string tensor in parts.TensorNames) _quantized[tensor] = parts;
         }
 
         var layers = (options.Layers ?? source.MoeLayers).Distinct().Order().Select(source.Layer).ToArray();
-        _dequantizes = quantized.Count > 0 && (options.Dequantizes || options.Type is not null || ConvertAll(layers, dequantizes: false).Any(RewritesQuantized));
+        _dequantizes = source.Tensors is GgufFile || quantized.Count > 0 && (options.Dequantizes || options.Type is not null || ConvertAll(layers, dequantizes: false).Any(RewritesQuantized));
         foreach (var layer in ConvertAll(layers, _dequantizes))
         {
             foreach (string tensor in layer.Layer.Tensors) _layers[tensor] = layer;
         }
+
+        if (options.Layers is null && source.Names is { } names) _others = names.Read(source, tensor => !_layers.ContainsKey(tensor) && !source.IsLeftOut(tensor));
     }
 
     /// <summary>Plans a conversion.</summary>
@@ -43,11 +47,11 @@ internal sealed class ConversionPlanner
         var planner = new ConversionPlanner(source, options, decodedType);
         foreach (string tensor in source.Tensors.Tensors.Keys)
         {
-            if (options.Layers is null || planner._layers.ContainsKey(tensor)) planner.Add(tensor);
+            if (planner._layers.ContainsKey(tensor) || options.Layers is null && !source.IsLeftOut(tensor)) planner.Add(tensor);
         }
 
         planner.CheckNames();
-        return new(planner._tensors, planner._dequantizes);
+        return new(planner._tensors, source.Tensors is GgufFile ? planner._hasDecoded : planner._dequantizes);
     }
 
     private IEnumerable<LayerConversion> ConvertAll(IEnumerable<StoredMoeLayer> layers, bool dequantizes) =>
@@ -60,7 +64,10 @@ internal sealed class ConversionPlanner
         var layer = _layers.GetValueOrDefault(tensor);
         if (layer is not null && layer.Replaced.Contains(tensor)) AddWritten(layer);
         else if (_dequantizes && _quantized.TryGetValue(tensor, out var parts)) AddDecoded(parts, layer);
-        else if (!_dequantizes || !IsForActivations(tensor)) AddPlain(tensor, layer?.NameOf(tensor) ?? tensor);
+        else if (_dequantizes && IsForActivations(tensor)) return;
+        else if (layer is not null) AddPlain(layer.Renamed(SourceTensor.Of(_source.Tensors, tensor)));
+        else if (_others is null) AddPlain(SourceTensor.Of(_source.Tensors, tensor));
+        else foreach (var other in _others[tensor]) AddPlain(other);
     }
 
     private void AddWritten(LayerConversion layer)
@@ -70,6 +77,7 @@ internal sealed class ConversionPlanner
         foreach (var weight in layer.Written)
         {
             var type = TypeOf(weight);
+            _hasDecoded |= weight.Types.Contains(null);
             _tensors.Add(new(weight.Name, type, weight.Shape, to => weight.Write(type, to)));
         }
     }
@@ -105,11 +113,23 @@ internal sealed class ConversionPlanner
         return string.Concat(layer.NameOf(tensor).AsSpan(..^suffix.Length), name.AsSpan(parts.Name.Length));
     }
 
-    private void AddPlain(string tensor, string name)
+    private void AddPlain(SourceTensor tensor)
     {
-        var data = _source.Tensors.Data(tensor);
-        var type = PlainMatrix.Types.Contains(data.Info.Type) && !IsKept(tensor, data.Info.Type) ? _options.Type ?? data.Info.Type : data.Info.Type;
-        _tensors.Add(new(name, type, data.Info.Shape, to => NumberWriter.Write(data, type, to)));
+        var type = TypeOf(tensor);
+        _hasDecoded |= tensor.Type is null;
+        _tensors.Add(new(tensor.Name, type, tensor.Shape, to => Write(tensor, type, to)));
+    }
+
+    private static void Write(SourceTensor tensor, TensorType type, Stream to)
+    {
+        if (tensor.Data is { } data) NumberWriter.Write(data, type, to);
+        else foreach (var matrix in tensor.Matrices) NumberWriter.Write(matrix, type, to);
+    }
+
+    private TensorType TypeOf(SourceTensor tensor)
+    {
+        if (tensor.Type is not { } type) return _decodedType;
+        return PlainMatrix.Types.Contains(type) && !tensor.From.Any(from => IsKept(from, type)) ? _options.Type ?? type : type;
     }
 
     // rounded, they would select other experts; published files of bfloat16 have them in float32 too

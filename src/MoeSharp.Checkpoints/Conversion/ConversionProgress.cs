@@ -16,4 +16,7 @@ public sealed record ConversionSummary(string Path, IReadOnlyList<string> Files,
 {
     /// <summary>The files that a run before had finished.</summary>
     public required int FilesBefore { get; init; }
+
+    /// <summary>What the source has and the target has not, a sentence each; empty as a rule.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 }

@@ -14,43 +14,63 @@ internal static class ConvertedConfig
     private static readonly Dictionary<string, TensorType> Types = new() { ["float32"] = TensorType.F32, ["bfloat16"] = TensorType.BF16, ["float16"] = TensorType.F16 };
     private static readonly JsonWriterOptions Readable = new() { Indented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>The type that a config names for its weights, bfloat16 where it names none.</summary>
-    /// <exception cref="CheckpointException">There is no config, or it is no JSON.</exception>
-    public static TensorType TypeOf(string configFile)
+    /// <summary>The type that a source's config names for its weights, bfloat16 where it names none; float32 for GGUF files, which name none.</summary>
+    /// <exception cref="CheckpointException">The config is no JSON.</exception>
+    public static TensorType TypeOf(MoeCheckpoint source)
     {
-        using var document = JsonFile.Parse(configFile, MaximumLength);
-        return Objects(JsonObject.Create(document.RootElement) ?? []).SelectMany(json => TypeKeys.Select(key => TypeOf(json[key]))).FirstOrDefault(type => type is not null) ?? TensorType.BF16;
+        if (source.Tensors is GgufFile) return TensorType.F32;
+
+        return Objects(Root(source)).SelectMany(json => TypeKeys.Select(key => TypeOf(json[key]))).FirstOrDefault(type => type is not null) ?? TensorType.BF16;
     }
 
     /// <summary>The bytes of the target's config.</summary>
-    /// <param name="configFile">The source's.</param>
-    /// <param name="type">The type that all weights get; null where they keep theirs.</param>
-    /// <param name="isDequantized">Whether nothing is quantized any more.</param>
-    /// <param name="layers">The layers that alone are there; null for a whole model, or as before.</param>
-    public static byte[] Convert(string configFile, TensorType? type, bool isDequantized, IReadOnlyList<int>? layers)
+    /// <param name="source">What is converted.</param>
+    /// <param name="options">What to.</param>
+    /// <param name="plan">What is written.</param>
+    public static byte[] Convert(MoeCheckpoint source, ConversionOptions options, ConversionPlan plan)
     {
-        using var document = JsonFile.Parse(configFile, MaximumLength);
-        if (type is null && !isDequantized && layers is null) return File.ReadAllBytes(configFile);
+        if (source.Config is null && options.Type is null && !plan.IsDequantized && options.Layers is null) return File.ReadAllBytes(FileOf(source));
 
-        var root = JsonObject.Create(document.RootElement)!;        // no checkpoint opens whose config is none
+        var root = Root(source);
         foreach (var json in Objects(root).ToArray())
         {
-            if (isDequantized) json.Remove(QuantizationKey);
-            if (type is { } wanted) Rename(json, wanted);
+            if (plan.IsDequantized) json.Remove(QuantizationKey);
+            if (options.Type is { } wanted) Rename(json, wanted);
         }
 
-        if (layers is not null) root[ModelConfig.HeldLayersKey] = new JsonArray([.. layers.Order().Select(layer => (JsonNode)layer)]);
+        if (source.Config is not null) root[TypeKeys[0]] = NameOf(MainType(plan));
+        if (options.Layers is { } layers) root[ModelConfig.HeldLayersKey] = new JsonArray([.. layers.Order().Select(layer => (JsonNode)layer)]);
         using var buffer = new MemoryStream();
         using (var writer = new Utf8JsonWriter(buffer, Readable)) root.WriteTo(writer);
         buffer.Write("\n"u8);
         return buffer.ToArray();
     }
 
+    private static string FileOf(MoeCheckpoint source) => Path.Combine(source.Path, ModelConfig.FileName);
+
+    // no checkpoint opens whose config is no object
+    private static JsonObject Root(MoeCheckpoint source)
+    {
+        if (source.Config is { } config) return config.DeepClone().AsObject();
+
+        using var document = JsonFile.Parse(FileOf(source), MaximumLength);
+        return JsonObject.Create(document.RootElement.Clone())!;
+    }
+
+    /// <summary>The type of most bytes that are plain numbers.</summary>
+    private static TensorType MainType(ConversionPlan plan)
+    {
+        var plain = plan.Tensors.Where(tensor => PlainMatrix.Types.Contains(tensor.Type)).ToLookup(tensor => tensor.Type, ConversionPlan.ByteCount);
+        return plain.MaxBy(group => group.Sum())?.Key ?? TensorType.F32;
+    }
+
+    private static string NameOf(TensorType type) => Types.First(entry => entry.Value == type).Key;
+
     private static void Rename(JsonObject json, TensorType type)
     {
         foreach (string key in TypeKeys)
         {
-            if (TypeOf(json[key]) is not null) json[key] = Types.First(entry => entry.Value == type).Key;
+            if (TypeOf(json[key]) is not null) json[key] = NameOf(type);
         }
     }
 

@@ -14,18 +14,16 @@ internal sealed record LayerTarget(LayerLayout Layout, IReadOnlyList<StoredWeigh
     /// <exception cref="CheckpointException">Files of the family have no such form.</exception>
     public static LayerTarget Find(MoeCheckpoint source, StoredMoeLayer layer, ExpertLayout layout, bool dequantizes)
     {
-        var place = source.Place.Layout;
-        bool isBlocks = layer.ExpertWay.Any(weight => weight.IsBlocks);
-        bool isPublished = isBlocks && place == source.Family.Layouts[0];       // blocks are as published; plain numbers are as near as can be
-        var target = layout switch
+        var (place, published) = (source.Place.Layout, source.Family.Layouts[0]);
+        bool isBlocks = layer.ExpertWay.Any(weight => weight.IsBlocks), keepsBlocks = isBlocks && !dequantizes;
+        bool isPublished = isBlocks && place == published;       // blocks are as published; plain numbers are as near as can be
+        return layout switch
         {
             ExpertLayout.Fused => Fused(source),
-            ExpertLayout.Published when !isPublished || dequantizes => In(source.Family.Layouts[0], source.Family.Layouts[0].Experts[0]),
-            _ => isBlocks && dequantizes ? Fused(source) : new(place, layer.ExpertWay, layer.SharedWay),
+            ExpertLayout.Keep when source.Names is null => isBlocks && dequantizes ? Fused(source) : new(place, layer.ExpertWay, layer.SharedWay),
+            _ when isPublished && keepsBlocks => new(place, layer.ExpertWay, layer.SharedWay),
+            _ => In(published, published.Experts.FirstOrDefault(way => keepsBlocks && way.Any(weight => weight.IsBlocks)) ?? published.Experts[0]),
         };
-        if (target.Layout.Prefixes.Contains(source.Place.Prefix) && target.Layout.IsRouterTransposed == place.IsRouterTransposed) return target;
-
-        throw new CheckpointException(source.Path, "The files have the names of the model's maker throughout, which are not changed outside of MoE layers. Convert the files in the family's usual names, or keep their layout.");
     }
 
     // what transformers 5 holds in memory is each family's last layout of stacked experts; makers' own files let their rows follow each other

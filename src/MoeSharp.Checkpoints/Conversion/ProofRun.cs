@@ -14,13 +14,14 @@ internal sealed class ProofRun : IDisposable
     private readonly List<string> _faults = [];
     private readonly HashSet<string> _compared = [], _covered = [];      // tensors of the target, and of the source
     private readonly Dictionary<string, WeightParts> _quantized = [];
+    private Dictionary<string, SourceTensor>? _others;
 
     public ProofRun(MoeCheckpoint source, MoeCheckpoint target, IProgress<ConversionProgress>? progress, CancellationToken stop)
     {
         (_source, _target, _stop) = (source, target, stop);
         _outputs = new(EndExpert);
         _progress = new(target.Tensors.Tensors.Values.Sum(tensor => tensor.ByteCount), progress, Release);
-        foreach (var parts in QuantizedNames.Find(source.Tensors, valueLimit: 0).Weights) _quantized[QuantizedNames.Plain(parts)] = parts;
+        foreach (var parts in SourceTensor.Quantized(source.Tensors)) _quantized[QuantizedNames.Plain(parts)] = parts;
     }
 
     public ConversionProof Run()
@@ -43,6 +44,7 @@ internal sealed class ProofRun : IDisposable
             foreach (string tensor in to.Tensors) _progress.Add(tensor, _target.Tensors.Tensors[tensor].ByteCount);
         }
 
+        _others = OthersOf(layers: [.. _covered]);
         CompareOthers();
         if (_target.Model.HeldLayers is null) CheckCovered();
         bool passed = _faults.Count == 0 && _tally.Rows.All(row => row.Passed) && layers.All(layer => layer.Passed);
@@ -148,7 +150,8 @@ internal sealed class ProofRun : IDisposable
             _stop.ThrowIfCancellationRequested();
             if (_compared.Contains(name)) continue;
 
-            if (_quantized.TryGetValue(name, out var parts) && PlainMatrix.Types.Contains(info.Type)) CompareDecoded(parts, _target.Tensors.Data(name));
+            if (_others?.TryGetValue(name, out var other) ?? false) CompareOther(other, _target.Tensors.Data(name));
+            else if (_quantized.TryGetValue(name, out var parts) && PlainMatrix.Types.Contains(info.Type)) CompareDecoded(parts, _target.Tensors.Data(name));
             else if (_source.Tensors.Tensors.TryGetValue(name, out var original) && IsLike(original, info)) CompareTensor(name);
             else _faults.Add($"The target has tensor {TensorName.Quote(name)} as {info.Type.FileName()} [{string.Join(", ", info.Shape)}], which the source has not.");
 
@@ -156,8 +159,39 @@ internal sealed class ProofRun : IDisposable
         }
     }
 
+    /// <summary>What files in other names have outside of MoE layers, by its name in the target; null where names are the same.</summary>
+    private Dictionary<string, SourceTensor>? OthersOf(HashSet<string> layers)
+    {
+        if (_source.Names is not { } names || _target.Model.HeldLayers is not null) return null;
+
+        var read = names.Read(_source, tensor => !layers.Contains(tensor) && !_source.IsLeftOut(tensor));
+        return read.Values.SelectMany(tensors => tensors).ToDictionary(tensor => tensor.Name);
+    }
+
+    private void CompareOther(SourceTensor source, TensorData target)
+    {
+        _covered.UnionWith(source.From);
+        if (!source.Shape.SequenceEqual(target.Info.Shape) || !AreAlike(source.Type ?? TensorType.F32, target.Info.Type))
+            _faults.Add($"The target has tensor {TensorName.Quote(target.Info.Name)} as {target.Info.Type.FileName()} [{string.Join(", ", target.Info.Shape)}]; of the source it is {(source.Type ?? TensorType.F32).FileName()} [{string.Join(", ", source.Shape)}].");
+        else if (source.Data is { } data) _tally.Compare("other", data, target);
+        else CompareRows(source, target);
+    }
+
+    private void CompareRows(SourceTensor source, TensorData target)
+    {
+        long offset = 0;
+        foreach (var matrix in source.Matrices)
+        {
+            long count = (long)matrix.Rows * matrix.Columns;
+            _tally.Compare("other", matrix, new PlainMatrix(matrix.Rows, matrix.Columns, target.Part(offset, [count])));
+            offset += count * PlainNumbers.Size(target.Info.Type);
+        }
+    }
+
     private static bool IsLike(TensorInfo source, TensorInfo target) =>
-        source.Shape.SequenceEqual(target.Shape) && (source.Type == target.Type || PlainMatrix.Types.Contains(source.Type) && PlainMatrix.Types.Contains(target.Type));
+        source.Shape.SequenceEqual(target.Shape) && AreAlike(source.Type, target.Type);
+
+    private static bool AreAlike(TensorType source, TensorType target) => source == target || PlainMatrix.Types.Contains(source) && PlainMatrix.Types.Contains(target);
 
     private void CompareTensor(string name)
     {
@@ -188,7 +222,7 @@ internal sealed class ProofRun : IDisposable
         foreach (int layer in _source.MoeLayers.Except(_target.MoeLayers)) _faults.Add($"The target has no MoE layer {layer}.");
         foreach (string name in _source.Tensors.Tensors.Keys)
         {
-            if (!_covered.Contains(name) && !QuantizedNames.Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal))) _faults.Add($"The target has not what the source has in tensor {TensorName.Quote(name)}.");
+            if (!_covered.Contains(name) && !_source.IsLeftOut(name) && !QuantizedNames.Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal))) _faults.Add($"The target has not what the source has in tensor {TensorName.Quote(name)}.");
         }
     }
 }

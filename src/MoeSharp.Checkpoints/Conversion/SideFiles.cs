@@ -11,8 +11,8 @@ internal static class SideFiles
     private static readonly string[] OfQuantization = ["quantize_config.json", "quant_config.json", "hf_quant_config.json"];
 
     /// <summary>The names of the files that a conversion takes along as they are.</summary>
-    public static IReadOnlyList<string> Find(string folder, bool isDequantized) => Directory.Exists(folder)
-        ? [.. new DirectoryInfo(folder).EnumerateFiles().Where(file => IsOne(file, isDequantized)).Select(file => file.Name).Order(StringComparer.Ordinal)]
+    public static IReadOnlyList<string> Find(MoeCheckpoint source, bool isDequantized) => Directory.Exists(source.Path)
+        ? [.. new DirectoryInfo(source.Path).EnumerateFiles().Where(file => IsOne(file, isDequantized) && !(source.Config is not null && file.Name == ModelConfig.NativeFileName)).Select(file => file.Name).Order(StringComparer.Ordinal)]
         : [];
 
     private static bool IsOne(FileInfo file, bool isDequantized) =>

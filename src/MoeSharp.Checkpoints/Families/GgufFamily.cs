@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace MoeSharp.Checkpoints;
 
 /// <summary>How GGUF files hold the config of a family: the keys of a <c>config.json</c> from those of the metadata.</summary>
@@ -23,6 +25,18 @@ internal sealed record GgufFamily(string Architecture, params (string Key, strin
         Shared = [[new("ffn_gate_shexp", WeightRole.Gate), new("ffn_up_shexp", WeightRole.Up), new("ffn_down_shexp", WeightRole.Down)]],
         SharedRouter = "ffn_gate_inp_shexp",
     };
+
+    /// <summary>The keys of the numbers of experts, and of those that a token takes.</summary>
+    public (string Count, string TopK) ExpertKeys { get; init; } = ("num_experts", "num_experts_per_tok");
+
+    /// <summary>The <c>model_type</c> and the class of its model in transformers; null for the family's first, and for no class.</summary>
+    public (string Type, string Class)? Model { get; init; }
+
+    /// <summary>What becomes of the names of tensors outside of MoE layers.</summary>
+    public TensorNames Names { get; init; } = GgufNames.Common;
+
+    /// <summary>Keys of the config that follow from several of the metadata.</summary>
+    public Action<GgufFile, JsonObject> Complete { get; init; } = (_, _) => { };
 
     /// <summary>Keys of the config that are the same for all such files, as a JSON object.</summary>
     public string Constants { get; init; } = "{}";

@@ -18,6 +18,9 @@ internal sealed record ModelFamily
     /// <summary>How GGUF files hold the config; empty where there are none of the family.</summary>
     public IReadOnlyList<GgufFamily> Gguf { get; init; } = [];
 
+    /// <summary>The maker's own files: what stands before the names of their layers, and their other names; null where there are none.</summary>
+    public (string Prefix, TensorNames Names)? Native { get; init; }
+
     /// <summary>The family's name.</summary>
     public string Name => ModelTypes[0];
 }

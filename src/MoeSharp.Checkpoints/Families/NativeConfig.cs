@@ -11,8 +11,20 @@ internal static class NativeConfig
     private static readonly (string Published, string Native)[] Names =
     [
         ("hidden_size", "dim"), ("num_hidden_layers", "n_layers"), ("num_attention_heads", "n_heads"), ("num_key_value_heads", "n_kv_heads"), ("head_dim", "head_dim"),
-        ("vocab_size", "vocab_size"), ("rms_norm_eps", "norm_eps"), ("quantization_config", "quantization_config"),
+        ("vocab_size", "vocab_size"), ("rms_norm_eps", "norm_eps"), ("rope_theta", "rope_theta"), ("max_position_embeddings", "max_seq_len"), ("quantization_config", "quantization_config"),
     ];
+
+    private static readonly string[] OpenAiKeys = ["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size", "intermediate_size", "swiglu_limit", "sliding_window", "rope_theta"];
+
+    /// <summary>What a folder's config is in the usual keys where it is in the maker's own; null for one that is in the usual keys.</summary>
+    public static JsonObject? FindPublished(string file)
+    {
+        if (Path.GetFileName(file) == ModelConfig.NativeFileName) return JsonObject.Create(ToPublished(file));
+
+        using var document = JsonFile.Parse(file, MaximumLength);
+        var json = document.RootElement;
+        return json.TryGetProperty("model_type", out _) || !json.TryGetProperty("experts_per_token", out _) ? null : OpenAi(json);
+    }
 
     /// <summary>The config; of a file that is none of these, what it says.</summary>
     public static JsonElement ToPublished(string file)
@@ -25,8 +37,38 @@ internal static class NativeConfig
 
         // the oldest of Mistral's have the keys of config.json already
         var json = Copy(native);
-        if (!native.TryGetProperty("model_type", out _) && native.TryGetProperty("num_local_experts", out _)) json["model_type"] = "mixtral";
+        if (!native.TryGetProperty("model_type", out _) && native.TryGetProperty("num_local_experts", out _))
+        {
+            json["model_type"] = "mixtral";
+            json["architectures"] = new JsonArray("MixtralForCausalLM");
+        }
+
         return Element(json);
+    }
+
+    // the keys of OpenAI's loader; what it leaves out are its constants
+    private static JsonObject OpenAi(JsonElement native)
+    {
+        var json = new JsonObject { ["architectures"] = new JsonArray("GptOssForCausalLM"), ["model_type"] = "gpt_oss" };
+        foreach (string key in OpenAiKeys) Set(json, key, native, key);
+        Set(json, "num_local_experts", native, "num_experts");
+        Set(json, "num_experts_per_tok", native, "experts_per_token");
+        json["attention_bias"] = true;
+        json["rms_norm_eps"] = 1e-5;
+        json["tie_word_embeddings"] = false;
+        double factor = Number(native, "rope_scaling_factor", 32), length = Number(native, "initial_context_length", 4096);
+        json["max_position_embeddings"] = (long)(factor * length);
+        json["rope_scaling"] = new JsonObject
+        {
+            ["rope_type"] = "yarn",
+            ["factor"] = factor,
+            ["beta_fast"] = Number(native, "rope_ntk_beta", 32),
+            ["beta_slow"] = Number(native, "rope_ntk_alpha", 1),
+            ["original_max_position_embeddings"] = (long)length,
+            ["truncate"] = false,
+        };
+        json["quantization_config"] = new JsonObject { ["quant_method"] = "mxfp4", ["modules_to_not_convert"] = new JsonArray("model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head") };
+        return json;
     }
 
     private static JsonElement Mistral(string file, JsonElement native, JsonElement moe)
@@ -34,7 +76,7 @@ internal static class NativeConfig
         string[] unknown = [.. moe.EnumerateObject().Select(key => key.Name).Except(["num_experts", "num_experts_per_tok"])];
         if (unknown.Length > 0) throw new CheckpointException(file, $"moe has {string.Join(", ", unknown.Select(TensorName.Quote))}, which is not supported; expected num_experts and num_experts_per_tok alone.");
 
-        var json = Renamed(native, "mixtral");
+        var json = Renamed(native, "mixtral", "MixtralForCausalLM");
         Set(json, "intermediate_size", native, "hidden_dim");
         Set(json, "num_local_experts", moe, "num_experts");
         Set(json, "num_experts_per_tok", moe, "num_experts_per_tok");
@@ -43,7 +85,7 @@ internal static class NativeConfig
 
     private static JsonElement Meta(JsonElement native, JsonElement moe)
     {
-        var json = Renamed(native, "llama4_text");
+        var json = Renamed(native, "llama4_text", "Llama4ForCausalLM");
         Set(json, "num_local_experts", moe, "num_experts");
         json["num_experts_per_tok"] = 1;
         Set(json, "num_experts_per_tok", moe, "top_k");
@@ -55,8 +97,6 @@ internal static class NativeConfig
     /// <summary>The width of experts, which such a file has as factors: two thirds of a multiple of the hidden size, halved for a routed and a shared expert, rounded up.</summary>
     private static int Width(JsonElement native, JsonElement moe)
     {
-        double Number(JsonElement of, string key, double absent) => of.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : absent;
-
         double width = Math.Floor(Number(native, "ffn_exp", 4) * Number(native, "dim", 0));
         width = Math.Floor(2 * width / 3);
         width = Math.Floor(Number(native, "ffn_dim_multiplier", 1) * width);
@@ -66,9 +106,11 @@ internal static class NativeConfig
         return (int)Math.Clamp(Math.Ceiling(width / multiple) * multiple, 0, int.MaxValue);
     }
 
-    private static JsonObject Renamed(JsonElement native, string modelType)
+    private static double Number(JsonElement of, string key, double absent) => of.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : absent;
+
+    private static JsonObject Renamed(JsonElement native, string modelType, string model)
     {
-        var json = new JsonObject { ["model_type"] = modelType };
+        var json = new JsonObject { ["architectures"] = new JsonArray(model), ["model_type"] = modelType };
         foreach (var (published, name) in Names) Set(json, published, native, name);
         return json;
     }

@@ -9,7 +9,7 @@ namespace MoeSharp.Checkpoints;
 /// others read is not.
 /// </summary>
 [DebuggerDisplay("{Path}: {Tensors.Count} tensors")]
-public sealed class GgufFile : ITensorSource, IDisposable
+public sealed class GgufFile : ITensorSource, IMappedFiles, IDisposable
 {
     private readonly List<GgufShard> _shards;
     private readonly OrderedDictionary<string, TensorInfo> _places = [];
@@ -88,6 +88,14 @@ public sealed class GgufFile : ITensorSource, IDisposable
     {
         var (_, file) = Find(name);
         return new TensorData(_places[name], file);
+    }
+
+    /// <summary>The paths of all shards.</summary>
+    internal IEnumerable<string> Files => _shards.Select(shard => shard.File.Path);
+
+    void IMappedFiles.Release()
+    {
+        foreach (var shard in _shards) shard.File.Release();
     }
 
     /// <summary>Closes the file; spans from <see cref="TensorData.Bytes"/> must no longer be used.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 
 namespace MoeSharp.Checkpoints;
 
@@ -36,6 +37,15 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>Where its layers are.</summary>
     internal LayerPlace Place { get; }
 
+    /// <summary>What becomes of the names outside of MoE layers where they are not the family's usual ones: of GGUF files and of makers' own; else null.</summary>
+    internal TensorNames? Names { get; private init; }
+
+    /// <summary>Where a conversion puts the layers.</summary>
+    internal LayerPlace Target => Names is null ? Place : new(Family.Layouts[0], Family.Layouts[0].Prefixes[0]);
+
+    /// <summary>The config in the family's usual keys where the files have it in others; null for the folder's own file.</summary>
+    internal JsonObject? Config { get; private init; }
+
     /// <summary>The indices of the layers that are a Mixture of Experts, and that are here (<see cref="ModelDescription.HeldLayers"/>).</summary>
     public IReadOnlyList<int> MoeLayers { get; }
 
@@ -59,9 +69,9 @@ public sealed class MoeCheckpoint : IDisposable
         var file = GgufFile.Open(path);
         try
         {
-            var (model, family) = GgufConfig.Read(file, out var warnings);
+            var (model, family, names, config) = GgufConfig.Read(file, out var warnings);
             var place = new LayerPlace(GgufFamily.Layout, GgufFamily.Layout.Prefixes[0]);
-            return Checked(path, model, family, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file));
+            return Checked(path, model, family, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file), names, config);
         }
         catch
         {
@@ -83,7 +93,9 @@ public sealed class MoeCheckpoint : IDisposable
         {
             var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys));
             weights = new WeightIndex(files, quantization, valueLimit: valueLimit);
-            return Checked(folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix));
+            var names = family.Native is { } native && native.Prefix == place.Prefix ? native.Names : null;
+            return Checked(
+                folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix), names, NativeConfig.FindPublished(config));
         }
         catch
         {
@@ -93,11 +105,12 @@ public sealed class MoeCheckpoint : IDisposable
     }
 
     private static MoeCheckpoint Checked(
-        string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf)
+        string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf,
+        TensorNames? names, JsonObject? config)
     {
         var check = new CheckpointCheck(model, tensors, place, all);
         check.Run();
-        return new MoeCheckpoint(path, model, family, tensors, files, place, weightsOf) { Warnings = [.. warnings, .. check.Warnings] };
+        return new MoeCheckpoint(path, model, family, tensors, files, place, weightsOf) { Names = names, Config = config, Warnings = [.. warnings, .. check.Warnings] };
     }
 
     /// <summary>A MoE layer; the values that could contradict its shapes (scales, groups) are checked first.</summary>
@@ -139,6 +152,9 @@ public sealed class MoeCheckpoint : IDisposable
             throw;
         }
     }
+
+    /// <summary>Whether a tensor is of a layer that predicts several tokens at once, which files in other names have after the model's own.</summary>
+    internal bool IsLeftOut(string tensor) => Names is not null && Place.TryParse(tensor, out int layer, out _) && layer >= Model.Layers.Count;
 
     /// <summary>Gives back the memory of mapped pages that were read; they can be read again.</summary>
     internal void ReleasePages() => (Tensors as IMappedFiles)?.Release();

@@ -21,6 +21,9 @@ internal sealed record LayerLayout
     /// <summary>The bias of the selection [E].</summary>
     public string? CorrectionBias { get; init; }
 
+    /// <summary>Whether files of the family have it as a row [1, E]; both are read.</summary>
+    public bool IsCorrectionBiasRow { get; init; }
+
     /// <summary>What quantile balancing takes off the logits [E].</summary>
     public string? QuantileBias { get; init; }
 

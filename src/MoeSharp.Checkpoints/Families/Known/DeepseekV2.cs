@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace MoeSharp.Checkpoints;
 
 internal static partial class ModelFamilies
@@ -16,10 +18,33 @@ internal static partial class ModelFamilies
         },
         Layouts = [DeepseekLayout],
         Gguf = [
-            new("deepseek2", DeepseekKeys) { Constants = """{"topk_method": "greedy"}""", Applies = file => !IsSigmoid(file) && !IsGrouped(file) },
-            new("deepseek2", DeepseekKeys) { Constants = """{"topk_method": "group_limited_greedy"}""", Applies = file => !IsSigmoid(file) && IsGrouped(file) },
+            DeepseekV2File("greedy") with { Applies = file => !IsSigmoid(file) && !IsGrouped(file) },
+            DeepseekV2File("group_limited_greedy") with { Applies = file => !IsSigmoid(file) && IsGrouped(file) },
         ],
     };
+
+    private static GgufFamily DeepseekV2File(string method) => DeepseekFile("deepseek2", "deepseek_v2", "DeepseekV2ForCausalLM") with { Constants = $$"""{"scoring_func": "softmax", "topk_method": "{{method}}"}""" };
+
+    private static GgufFamily DeepseekFile(string architecture, string type, string model) =>
+        new(architecture, DeepseekKeys) { Model = (type, model), ExpertKeys = ("n_routed_experts", "num_experts_per_tok"), Names = GgufNames.Latent, Complete = LatentAttention };
+
+    // such files have keys and values of one head, which is as wide as what all are made from
+    private static void LatentAttention(GgufFile file, JsonObject json)
+    {
+        if (Integer("attention.kv_lora_rank") is not { } rank) return;
+
+        json["kv_lora_rank"] = rank;
+        if (Integer("attention.q_lora_rank") is { } queryRank) json["q_lora_rank"] = queryRank;
+        json["num_key_value_heads"] = json["num_attention_heads"]?.DeepClone();
+        json.Remove("head_dim");
+        if ((Integer("attention.value_length_mla") ?? Integer("attention.value_length")) is { } values) json["v_head_dim"] = values;
+        if (Integer("rope.dimension_count") is not { } rotated || (Integer("attention.key_length_mla") ?? Integer("attention.key_length")) is not { } keys) return;
+
+        json["qk_rope_head_dim"] = rotated;
+        json["qk_nope_head_dim"] = keys - rotated;
+
+        long? Integer(string key) => file.Metadata.TryGetValue($"{file.Architecture}.{key}", out var value) && value.TryGetInteger(out long number) ? number : null;
+    }
 
     private const int SigmoidGating = 2;        // expert_gating_func of GGUF files
 

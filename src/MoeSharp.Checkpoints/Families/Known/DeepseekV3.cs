@@ -9,13 +9,15 @@ internal static partial class ModelFamilies
         Describe = DescribeDeepseekV3,
         Layouts = [DeepseekLayout],
         Gguf = [
-            new("deepseek2", DeepseekKeys) { Defaults = Ungrouped, Applies = IsSigmoid },
-            new("deepseek32", DeepseekKeys) { Defaults = Ungrouped },
+            DeepseekFile("deepseek2", "deepseek_v3", "DeepseekV3ForCausalLM") with { Defaults = Ungrouped, Constants = SigmoidMethod, Applies = IsSigmoid },
+            DeepseekFile("deepseek32", "deepseek_v32", "DeepseekV32ForCausalLM") with { Defaults = Ungrouped, Constants = SigmoidMethod },
         ],
     };
 
     // keys that converters leave out where they say nothing
     private const string Ungrouped = """{"n_group": 1, "topk_group": 1, "norm_topk_prob": false}""";
+
+    private const string SigmoidMethod = """{"scoring_func": "sigmoid", "topk_method": "noaux_tc"}""";
 
     private static ModelDescription DescribeDeepseekV3(FamilyConfig config)
     {

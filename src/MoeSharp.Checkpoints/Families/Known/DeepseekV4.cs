@@ -20,7 +20,7 @@ internal static partial class ModelFamilies
             DeepseekLayout with { TokenTable = "mlp.gate.tid2eid" },
         ],
         Gguf = [
-            new("deepseek4", [.. DeepseekKeys, ("num_hash_layers", "hash_layer_count"), ("swiglu_limit", "swiglu_clamp_exp")]) { Defaults = """{"norm_topk_prob": true}""" },
+            new("deepseek4", [.. DeepseekKeys, ("num_hash_layers", "hash_layer_count"), ("swiglu_limit", "swiglu_clamp_exp")]) { Model = ("deepseek_v4", "DeepseekV4ForCausalLM"), ExpertKeys = ("n_routed_experts", "num_experts_per_tok"), Defaults = """{"norm_topk_prob": true}""", Names = GgufNames.None("The names of its attention and hyper-connections are not known.") },
         ],
     };
 

@@ -8,6 +8,6 @@ internal static partial class ModelFamilies
         ModelTypes = ["dots1"],
         Describe = config => DescribeSigmoid(config, firstSparse: 0, renormalizes: false),
         Layouts = [DeepseekLayout],
-        Gguf = [new("dots1", DeepseekKeys) { Defaults = Ungrouped }],
+        Gguf = [new("dots1", DeepseekKeys) { Model = ("dots1", "Dots1ForCausalLM"), ExpertKeys = ("n_routed_experts", "num_experts_per_tok"), Defaults = Ungrouped }],
     };
 }

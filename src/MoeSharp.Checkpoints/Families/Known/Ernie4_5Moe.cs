@@ -27,9 +27,15 @@ internal static partial class ModelFamilies
         },
         Layouts =
         [
-            DeepseekLayout with { CorrectionBias = "mlp.moe_statics.e_score_correction_bias" },
-            DeepseekLayout with { CorrectionBias = "mlp.gate.moe_statics.e_score_correction_bias" },
+            DeepseekLayout with { CorrectionBias = "mlp.moe_statics.e_score_correction_bias", IsCorrectionBiasRow = true },
+            DeepseekLayout with { CorrectionBias = "mlp.gate.moe_statics.e_score_correction_bias", IsCorrectionBiasRow = true },
         ],
-        Gguf = [new("ernie4_5-moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("moe_num_shared_experts", "expert_shared_count"), ("moe_layer_start_index", "leading_dense_block_count"), ("moe_layer_interval", "interleave_moe_layer_step"))],
+        Gguf = [
+            new("ernie4_5-moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("moe_num_shared_experts", "expert_shared_count"), ("moe_layer_start_index", "leading_dense_block_count"), ("moe_layer_interval", "interleave_moe_layer_step"))
+            {
+                Model = ("ernie4_5_moe", "Ernie4_5_MoeForCausalLM"),
+                ExpertKeys = ("moe_num_experts", "moe_k"),
+            },
+        ],
     };
 }

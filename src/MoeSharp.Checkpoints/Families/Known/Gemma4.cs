@@ -30,6 +30,6 @@ internal static partial class ModelFamilies
                 Experts = [Stored.Fused("experts"), Stored.PerExpert("experts")],
             },
         ],
-        Gguf = [new("gemma4", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length")) { Constants = """{"enable_moe_block": true, "hidden_activation": "gelu_pytorch_tanh"}""" }],
+        Gguf = [new("gemma4", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length")) { Model = ("gemma4_text", "Gemma4ForCausalLM"), ExpertKeys = ("num_experts", "top_k_experts"), Names = GgufNames.None("What the two kinds of its attention are is not all in the files."), Constants = """{"enable_moe_block": true, "hidden_activation": "gelu_pytorch_tanh"}""" }],
     };
 }

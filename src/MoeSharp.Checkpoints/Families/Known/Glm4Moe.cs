@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace MoeSharp.Checkpoints;
 
 internal static partial class ModelFamilies
@@ -8,6 +10,12 @@ internal static partial class ModelFamilies
         ModelTypes = ["glm4_moe", "glm4v_moe", "glm4v_moe_text"],
         Describe = config => DescribeSigmoid(config, firstSparse: 1),
         Layouts = [DeepseekLayout],
-        Gguf = [new("glm4moe", DeepseekKeys) { Defaults = Ungrouped }],
+        Gguf = [new("glm4moe", DeepseekKeys) { Model = ("glm4_moe", "Glm4MoeForCausalLM"), ExpertKeys = ("n_routed_experts", "num_experts_per_tok"), Defaults = Ungrouped, Names = GgufNames.PostAttention, Complete = PartialRotation }],
     };
+
+    private static void PartialRotation(GgufFile file, JsonObject json)
+    {
+        if (file.Metadata.TryGetValue($"{file.Architecture}.rope.dimension_count", out var count) && count.TryGetInteger(out long rotated) && json["head_dim"] is { } size) json["partial_rotary_factor"] = (double)rotated / size.GetValue<long>();
+        json["use_qk_norm"] = file.Tensors.ContainsKey("blk.0.attn_q_norm.weight");
+    }
 }

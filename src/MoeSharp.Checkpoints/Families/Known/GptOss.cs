@@ -32,7 +32,27 @@ internal static partial class ModelFamilies
                 Experts = [Alternating("mlp.mlp1_weight", "mlp.mlp2_weight", QuantizedNames.DottedBlocks)],
             },
         ],
-        Gguf = [new("gpt-oss", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
+        Gguf = [
+            new("gpt-oss", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))
+            {
+                Model = ("gpt_oss", "GptOssForCausalLM"),
+                ExpertKeys = ("num_local_experts", "num_experts_per_tok"),
+                Names = GgufNames.PostAttention.With(new TensorRule("attn_sinks.weight", "self_attn.sinks")),
+            },
+        ],
+        Native = ("block.{l}.", OpenAiNames),
+    };
+
+    private static TensorNames OpenAiNames => new()
+    {
+        Model = [.. TensorRule.Plain(("embedding", "model.embed_tokens"), ("unembedding", "lm_head"), ("norm.scale", "model.norm.weight"))],
+        Layer =
+        [
+            new("attn.qkv", "self_attn.q_proj") { Change = TensorChanges.QueriesOfAll },
+            new("attn.qkv", "self_attn.k_proj") { Change = TensorChanges.KeysOfAll },
+            new("attn.qkv", "self_attn.v_proj") { Change = TensorChanges.ValuesOfAll },
+            .. TensorRule.Plain(("attn.out", "self_attn.o_proj"), ("attn.sinks", "self_attn.sinks"), ("attn.norm.scale", "input_layernorm.weight"), ("mlp.norm.scale", "post_attention_layernorm.weight")),
+        ],
     };
 
     // both are square when D = H: the name alone tells whether inputs are rows, as they are in numbers and not in blocks

@@ -34,8 +34,17 @@ internal static partial class ModelFamilies
             },
         ],
         Gguf = [
-            new("granitemoe", ("intermediate_size", "feed_forward_length"), ("shared_intermediate_size", "expert_shared_feed_forward_length")),
-            new("granitehybrid", ("intermediate_size", "feed_forward_length"), ("shared_intermediate_size", "expert_shared_feed_forward_length")),
+            new("granitemoe", GraniteKeys) { Model = ("granitemoe", "GraniteMoeForCausalLM"), ExpertKeys = ("num_local_experts", "num_experts_per_tok"), Names = GgufNames.Paired, Applies = file => !HasSharedExpert(file) },
+            new("granitemoe", GraniteKeys) { Model = ("granitemoeshared", "GraniteMoeSharedForCausalLM"), ExpertKeys = ("num_local_experts", "num_experts_per_tok"), Names = GgufNames.Paired },
+            new("granitehybrid", GraniteKeys) { Model = ("granitemoehybrid", "GraniteMoeHybridForCausalLM"), ExpertKeys = ("num_local_experts", "num_experts_per_tok"), Names = GgufNames.Paired with { Missing = "State space layers are in another form there." } },
         ],
     };
+
+    private static (string Key, string Metadata)[] GraniteKeys =>
+    [
+        ("intermediate_size", "feed_forward_length"), ("shared_intermediate_size", "expert_shared_feed_forward_length"),
+        ("embedding_multiplier", "embedding_scale"), ("attention_multiplier", "attention.scale"), ("residual_multiplier", "residual_scale"), ("logits_scaling", "logit_scale"),
+    ];
+
+    private static bool HasSharedExpert(GgufFile file) => file.Metadata.TryGetValue("granitemoe.expert_shared_feed_forward_length", out var width) && width.GetInteger() > 0;
 }

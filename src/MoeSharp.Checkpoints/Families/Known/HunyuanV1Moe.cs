@@ -24,7 +24,14 @@ internal static partial class ModelFamilies
                 Shared = [Stored.Single("mlp.shared_mlp")],
             },
         ],
-        Gguf = [new("hunyuan-moe", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
+        Gguf = [
+            new("hunyuan-moe", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))
+            {
+                Model = ("hunyuan_v1_moe", "HunYuanMoEV1ForCausalLM"),
+                ExpertKeys = ("num_experts", "moe_topk"),
+                Names = GgufNames.Common.With([.. TensorRule.Plain(("attn_q_norm", "self_attn.query_layernorm"), ("attn_k_norm", "self_attn.key_layernorm"))]),
+            },
+        ],
     };
 
     private static MlpOptions[] TopKOfEach(FamilyConfig config, MoeOptions layer)

@@ -36,7 +36,15 @@ internal static partial class ModelFamilies
                 Shared = [Stored.Single("feed_forward", "w_in_shared_FD", "w_swiglu_FD", "w_out_shared_DF")],
             },
         ],
-        Gguf = [new("llama4", ("intermediate_size", "expert_feed_forward_length"), ("intermediate_size_mlp", "feed_forward_length"), ("interleave_moe_layer_step", "interleave_moe_layer_step"))],
+        Gguf = [
+            new("llama4", ("intermediate_size", "expert_feed_forward_length"), ("intermediate_size_mlp", "feed_forward_length"), ("interleave_moe_layer_step", "interleave_moe_layer_step"))
+            {
+                Model = ("llama4_text", "Llama4ForCausalLM"),
+                ExpertKeys = ("num_local_experts", "num_experts_per_tok"),
+                Names = GgufNames.Common.With([.. TensorRule.Plain(("ffn_gate", "feed_forward.gate_proj"), ("ffn_up", "feed_forward.up_proj"), ("ffn_down", "feed_forward.down_proj"))]),
+            },
+        ],
+        Native = ("layers.{l}.", new TensorNames { Missing = "Of files in the layout of Meta the tensors outside of MoE layers are joined and cut in ways of their own." }),
     };
 
     private static Func<int, bool> SparseByList(FamilyConfig config)

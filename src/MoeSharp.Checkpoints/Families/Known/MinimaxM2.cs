@@ -27,6 +27,14 @@ internal static partial class ModelFamilies
             },
             new() { Router = "mlp.gate", CorrectionBias = "mlp.e_score_correction_bias", Experts = [Stored.Fused("mlp.experts")] },
         ],
-        Gguf = [new("minimax-m2", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"))],
+        Gguf = [
+            new("minimax-m2", ("intermediate_size", "expert_feed_forward_length|feed_forward_length"), ("rotary_dim", "rope.dimension_count"))
+            {
+                Model = ("minimax_m2", "MiniMaxM2ForCausalLM"),
+                ExpertKeys = ("num_local_experts", "num_experts_per_tok"),
+                Constants = """{"scoring_func": "sigmoid", "use_routing_bias": true}""",
+                Complete = (file, json) => json["use_qk_norm"] = file.Tensors.ContainsKey("blk.0.attn_q_norm.weight"),
+            },
+        ],
     };
 }

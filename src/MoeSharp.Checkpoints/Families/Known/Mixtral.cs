@@ -29,6 +29,18 @@ internal static partial class ModelFamilies
             },
             new() { Router = "mlp.gate", Experts = [Stored.Fused("mlp.experts")] },
         ],
-        Gguf = [new("llama", ("intermediate_size", "feed_forward_length"))],
+        Gguf = [new("llama", ("intermediate_size", "feed_forward_length")) { Model = ("mixtral", "MixtralForCausalLM"), ExpertKeys = ("num_local_experts", "num_experts_per_tok"), Names = GgufNames.Paired }],
+        Native = ("layers.{l}.", MistralNames),
+    };
+
+    private static TensorNames MistralNames => new()
+    {
+        Model = [.. TensorRule.Plain(("tok_embeddings", "model.embed_tokens"), ("norm", "model.norm"), ("output", "lm_head"))],
+        Layer =
+        [
+            new("attention.wq", "self_attn.q_proj") { Change = TensorChanges.Queries },
+            new("attention.wk", "self_attn.k_proj") { Change = TensorChanges.Keys },
+            .. TensorRule.Plain(("attention.wv", "self_attn.v_proj"), ("attention.wo", "self_attn.o_proj"), ("attention_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm")),
+        ],
     };
 }

@@ -8,7 +8,7 @@ internal static partial class ModelFamilies
         ModelTypes = ["olmoe"],
         Describe = DescribeOlmo,
         Layouts = [OlmoLayout],
-        Gguf = [new("olmoe", ("intermediate_size", "feed_forward_length")) { Constants = """{"norm_topk_prob": false}""" }],
+        Gguf = [new("olmoe", ("intermediate_size", "feed_forward_length")) { Model = ("olmoe", "OlmoeForCausalLM"), Constants = """{"norm_topk_prob": false}""" }],
     };
 
     private static LayerLayout OlmoLayout => new() { Router = "mlp.gate", Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")] };

@@ -18,6 +18,6 @@ internal static partial class ModelFamilies
             new() { Router = "block_sparse_moe.gate", Experts = [Stored.PerExpert("block_sparse_moe.experts", "w1", "w3", "w2")] },
             new() { Router = "mlp.router", Experts = [Stored.PerExpert("mlp.experts", "w1", "w3", "w2"), Stored.Fused("mlp.experts")] },
         ],
-        Gguf = [new("phimoe", ("intermediate_size", "feed_forward_length"))],
+        Gguf = [new("phimoe", ("intermediate_size", "feed_forward_length")) { Model = ("phimoe", "PhimoeForCausalLM"), ExpertKeys = ("num_local_experts", "num_experts_per_tok"), Complete = (file, json) => json["lm_head_bias"] = file.Tensors.ContainsKey("output.bias") }],
     };
 }

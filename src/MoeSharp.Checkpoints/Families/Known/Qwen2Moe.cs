@@ -12,7 +12,7 @@ internal static partial class ModelFamilies
             return config.Model(config.ByStep(layer with { Router = layer.Router with { Renormalize = config.Renormalize() }, Shared = GatedShared(config) }));
         },
         Layouts = [QwenLayout],
-        Gguf = [new("qwen2moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length|feed_forward_length")) { Constants = """{"norm_topk_prob": false}""" }],
+        Gguf = [new("qwen2moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length|feed_forward_length")) { Model = ("qwen2_moe", "Qwen2MoeForCausalLM"), Constants = """{"norm_topk_prob": false}""" }],
     };
 
     /// <summary>The shared expert of Qwen models; its width is a key.</summary>

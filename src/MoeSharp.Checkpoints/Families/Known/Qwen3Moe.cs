@@ -21,6 +21,6 @@ internal static partial class ModelFamilies
                 Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")],
             },
         ],
-        Gguf = [new("qwen3moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length")) { Constants = """{"norm_topk_prob": true}""" }],
+        Gguf = [new("qwen3moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length")) { Model = ("qwen3_moe", "Qwen3MoeForCausalLM"), Constants = """{"norm_topk_prob": true}""" }],
     };
 }

@@ -13,6 +13,8 @@ internal static partial class ModelFamilies
             return config.Model(config.ByStep(moe), NormKind.RmsPlusOne);
         },
         Layouts = [QwenLayout],
-        Gguf = [new("qwen3next", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length")) { Constants = """{"norm_topk_prob": true}""" }],
+        Gguf = [new("qwen3next", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length")) { Model = ("qwen3_next", "Qwen3NextForCausalLM"), Constants = """{"norm_topk_prob": true}""", Names = GgufNames.None(LinearAttention) }],
     };
+
+    private const string LinearAttention = "The files hold norms and linear attention as numbers that were computed from those of transformers, which is not undone to the bit.";
 }

@@ -14,6 +14,6 @@ internal static partial class ModelFamilies
             return config.Model(config.Every(moe), NormKind.RmsPlusOne);
         },
         Layouts = [QwenLayout],
-        Gguf = [new("qwen35moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length"))],
+        Gguf = [new("qwen35moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("shared_expert_intermediate_size", "expert_shared_feed_forward_length")) { Model = ("qwen3_5_moe_text", "Qwen3_5MoeForCausalLM"), Names = GgufNames.None(LinearAttention) }],
     };
 }
