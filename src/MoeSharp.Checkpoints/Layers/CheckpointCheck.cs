@@ -59,5 +59,5 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     }
 
     private bool IsUnexpected(string name) =>
-        place.Layout.Scopes.Any(scope => name.StartsWith(scope, StringComparison.Ordinal)) && !QuantizedNames.Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
+        place.Layout.Scopes.Any(scope => name.StartsWith(scope, StringComparison.Ordinal)) && !place.Layout.Beside.Contains(name) && !QuantizedNames.Activations.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
 }

@@ -45,6 +45,9 @@ internal sealed record LayerLayout
     /// <summary>The row [1, D] whose sigmoid weights the shared expert, without <c>.weight</c>.</summary>
     public string? SharedRouter { get; init; }
 
+    /// <summary>Tensors that are no part of the layer although their names start as those of its own do: norms before it.</summary>
+    public IReadOnlyList<string> Beside { get; init; } = [];
+
     /// <summary>The tensors of a router, as far as layers have them.</summary>
     public IEnumerable<string> RouterTensors =>
         ((string?[])[Router, $"{Router}{QuantizedNames.Weight}", LogitBias, CorrectionBias, QuantileBias, PerExpertScale, InputScale, TokenTable]).OfType<string>();

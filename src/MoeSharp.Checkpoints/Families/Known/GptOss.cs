@@ -30,6 +30,7 @@ internal static partial class ModelFamilies
                 Router = "mlp.gate",
                 LogitBias = "mlp.gate.bias",
                 Experts = [Alternating("mlp.mlp1_weight", "mlp.mlp2_weight", QuantizedNames.DottedBlocks)],
+                Beside = ["mlp.norm.scale"],
             },
         ],
         Gguf = [

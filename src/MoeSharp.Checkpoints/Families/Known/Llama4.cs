@@ -34,6 +34,7 @@ internal static partial class ModelFamilies
                     ],
                 ],
                 Shared = [Stored.Single("feed_forward", "w_in_shared_FD", "w_swiglu_FD", "w_out_shared_DF")],
+                Beside = ["feed_forward.norm.weight"],
             },
         ],
         Gguf = [
