@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MoeSharp.Checkpoints;
+using MoeSharp.Checkpoints.Tests;
 using MoeSharp.TestKit;
 
 namespace MoeSharp.Cli.Tests;
@@ -54,6 +55,23 @@ public sealed class ConvertCommandTests : IDisposable
         Assert.Equal(ExitCode.Success, tool.ExitCode);
         using var layer = MoeCheckpoint.Open(_folder.File("layer"));
         Assert.Equal([1], layer.MoeLayers);
+    }
+
+    [Fact]
+    public void Convert_AGgufFile_IsProvedAndSaysWhatDoesNotComeAlong()
+    {
+        var file = new RawGguf().Value("general.architecture", "llama");
+        (string, uint)[] sizes = [("embedding_length", 32), ("block_count", 1), ("attention.head_count", 2), ("expert_count", 2), ("expert_used_count", 1), ("feed_forward_length", 32), ("vocab_size", 8)];
+        foreach (var (key, size) in sizes) file.Value($"llama.{key}", size);
+        file.Tensor("blk.0.ffn_gate_inp.weight", GgufType.F32, [32, 2], new byte[256]);
+        foreach (string role in (string[])["gate", "up", "down"]) file.Tensor($"blk.0.ffn_{role}_exps.weight", GgufType.Q8_0, [32, 32, 2], new byte[64 * 34]);
+
+        var tool = CapturedTool.Run("convert", file.Write(_folder.File("model.gguf")), _folder.File("target"), "--prove");
+
+        Assert.Equal((ExitCode.Success, ""), (tool.ExitCode, tool.Error));
+        string[] lines = tool.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal("The tokenizer of the GGUF file does not come along; take it from the model's own files.", lines[1]);
+        Assert.StartsWith("The target is the source: ", lines[^1], StringComparison.Ordinal);
     }
 
     [Theory]

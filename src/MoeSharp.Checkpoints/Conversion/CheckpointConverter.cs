@@ -92,7 +92,7 @@ public static class CheckpointConverter
             if (Source.Tensors is GgufFile) yield return "The tokenizer of the GGUF file does not come along; take it from the model's own files.";
 
             int left = Source.Tensors.Tensors.Keys.Count(Source.IsLeftOut);
-            if (left > 0) yield return $"Layers after the first {Source.Model.Layers.Count}, which predict several tokens at once, do not come along ({left} tensors).";
+            if (left > 0) yield return $"Layers after the first {Source.Model.Layers.Count}, which predict several tokens at once, do not come along; tensors left out: {left}.";
         }
     }
 

@@ -40,7 +40,7 @@ internal sealed record SourceTensor(string Name, IReadOnlyList<long> Shape, IRea
 
     private static IReadOnlyList<WeightMatrix> Rows(TensorData data)
     {
-        if (!PlainMatrix.Types.Contains(data.Info.Type)) return [];
+        if (!PlainMatrix.Types.Contains(data.Info.Type) || data.Info.ByteCount == 0 || data.Info.Shape.Any(size => size > int.MaxValue)) return [];
 
         return data.Info.Shape switch
         {

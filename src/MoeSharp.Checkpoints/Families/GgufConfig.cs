@@ -97,12 +97,14 @@ internal static class GgufConfig
     // of lists by layer the largest: sizes of layers without attention are 0 in them
     private static JsonNode? Node(GgufValue value)
     {
-        if (value.ElementType is not null) return value.Items.Select(Node).OfType<JsonNode>().MaxBy(node => node.GetValueKind() == JsonValueKind.Number ? node.GetValue<double>() : 0)?.DeepClone();
+        if (value.ElementType is not null) return value.Items.Select(Node).OfType<JsonNode>().MaxBy(Magnitude)?.DeepClone();
         if (value.TryGetInteger(out long integer)) return JsonValue.Create(integer);
         if (value.TryGetFlag(out bool flag)) return JsonValue.Create(flag);
         if (value.TryGetNumber(out double number)) return Number(value.Type == GgufValueType.F32 ? ((float)number).ToString("R", CultureInfo.InvariantCulture) : number.ToString("R", CultureInfo.InvariantCulture));
         return value.TryGetText(out string? text) ? JsonValue.Create(text) : null;
     }
+
+    private static double Magnitude(JsonNode node) => node.GetValueKind() == JsonValueKind.Number ? double.Parse(node.ToJsonString(), CultureInfo.InvariantCulture) : 0;
 
     // the shortest decimal, as it was before it was stored; what is no number in JSON stays a text, which no config has there
     private static JsonValue Number(string digits) => double.Parse(digits, CultureInfo.InvariantCulture) is var number && double.IsFinite(number) ? JsonValue.Create(number) : JsonValue.Create(digits);

@@ -56,7 +56,8 @@ internal sealed record TensorNames
         var (rules, ending) = Find(isOfLayer ? Layer : Model, name);
         foreach (var rule in rules.Where(rule => rule.To is not null))
         {
-            var made = rule.Change(new(source, source.Place.PrefixOf(layer), ending), SourceTensor.Of(source.Tensors, tensor));
+            var stored = SourceTensor.Of(source.Tensors, tensor);
+            var made = stored.Matrices.Count > 0 ? rule.Change(new(source, source.Place.PrefixOf(layer), ending), stored) : null;      // codes without their scales are none
             if (made is null) return false;
 
             tensors.Add(made.As($"{prefix}{rule.To}{ending}"));

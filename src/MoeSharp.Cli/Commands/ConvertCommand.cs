@@ -8,7 +8,7 @@ internal static class ConvertCommand
 {
     public static ToolCommand Create(Surroundings surroundings)
     {
-        var source = new Argument<string>("source") { HelpName = "SOURCE", Description = "folder with config.json and the weights of a model of any known family" };
+        var source = new Argument<string>("source") { HelpName = "SOURCE", Description = "folder with config.json and the weights of a model of any known family; a GGUF file, or the first of its shards; a folder as Mistral or OpenAI publish it" };
         var target = new Argument<string>("target") { HelpName = "TARGET", Description = "folder to write; new, empty, or with a conversion that was stopped" };
         var layout = ToolOption.Of("--layout", "NAME", ValueKind.Choice<ExpertLayout>(), "how experts are stored: published (as released), fused (stacked, as transformers 5 holds them), keep", "keep");
         var type = ToolOption.Of("--dtype", "NAME", ValueKind.Choice<PlainType>(), "type of all float tensors: f32, bf16, f16; biases that only select experts are never rounded", "each tensor's own");
@@ -21,7 +21,7 @@ internal static class ConvertCommand
         {
             Note = "Weights stream: memory holds no more than an expert. Files appear whole; a conversion that was stopped continues when the same command runs again. "
                 + "Exit codes: 0 done, and proved with --prove; 1 failed, or the target differs; 2 called wrongly; 130 stopped.",
-            Examples = ["moesharp convert Mixtral-8x7B mixtral-fused --layout fused --prove", "moesharp convert DeepSeek-V3 deepseek-bf16 --dequantize --shard-size 10GB", "moesharp convert Qwen3-30B-A3B layer-3 --layer 3 --dtype f32"],
+            Examples = ["moesharp convert Mixtral-8x7B mixtral-fused --layout fused --prove", "moesharp convert DeepSeek-V3 deepseek-bf16 --dequantize --shard-size 10GB", "moesharp convert Qwen3-30B-A3B layer-3 --layer 3 --dtype f32", "moesharp convert Qwen3-30B-A3B-Q4_K_M.gguf qwen3-bf16 --dtype bf16 --prove"],
         };
         command.Add(source);
         command.Add(target);

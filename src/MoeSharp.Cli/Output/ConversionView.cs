@@ -26,6 +26,7 @@ internal sealed class ConversionView(Surroundings surroundings, bool isQuiet)
 
         string files = Quantity.Counted(summary.Files.Count, "file", "files"), before = summary.FilesBefore > 0 ? $", {summary.FilesBefore} of them from a run before" : "";
         surroundings.Output.WriteLine($"{Quantity.Counted(summary.Tensors, "tensor", "tensors")}, {Quantity.Bytes(summary.Bytes)}, in {files}{before}: {summary.Path}");
+        foreach (string note in summary.Notes) surroundings.Output.WriteLine(note);
     }
 
     public void Write(ConversionProof proof, string file)

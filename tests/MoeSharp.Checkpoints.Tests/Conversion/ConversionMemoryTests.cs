@@ -29,6 +29,30 @@ public sealed class ConversionMemoryTests : IDisposable
         Assert.InRange(allocated, 0, LayerBytes / 3);
     }
 
+    [Theory]
+    [InlineData(ExpertLayout.Published)]
+    [InlineData(ExpertLayout.Fused)]
+    public void Convert_AGgufFileOfBlocks_HoldsAnExpertAtMost(ExpertLayout layout)
+    {
+        var file = new RawGguf().Value("general.architecture", "llama");
+        (string, uint)[] sizes = [("embedding_length", Hidden), ("block_count", 1), ("attention.head_count", 8), ("expert_count", Experts), ("expert_used_count", 2), ("feed_forward_length", Width), ("vocab_size", 32)];
+        foreach (var (key, size) in sizes) file.Value($"llama.{key}", size);
+        file.Tensor("blk.0.ffn_gate_inp.weight", GgufType.F32, [Hidden, Experts], new byte[Hidden * Experts * sizeof(float)]);
+        file.Tensor("blk.0.attn_q.weight", GgufType.Q8_0, [Hidden, Hidden], new byte[Hidden * Hidden / 32 * 34]);
+        byte[] blocks = new byte[Experts * Hidden * Width / 32 * 34];
+        file.Tensor("blk.0.ffn_gate_exps.weight", GgufType.Q8_0, [Hidden, Width, Experts], blocks);
+        file.Tensor("blk.0.ffn_up_exps.weight", GgufType.Q8_0, [Hidden, Width, Experts], blocks);
+        file.Tensor("blk.0.ffn_down_exps.weight", GgufType.Q8_0, [Width, Hidden, Experts], blocks);
+        using var source = MoeCheckpoint.Open(file.Write(_folder.File("model.gguf")));
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        var summary = CheckpointConverter.Convert(source, _folder.File("target"), new() { Layout = layout });
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+
+        Assert.InRange(summary.Bytes, LayerBytes, LayerBytes + 2_000_000);
+        Assert.InRange(allocated, 0, LayerBytes / 3);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private void WriteModel()

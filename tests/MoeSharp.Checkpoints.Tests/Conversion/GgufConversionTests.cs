@@ -155,6 +155,9 @@ public sealed class GgufConversionTests : IDisposable
         string path = WriteDeepseek(file =>
         {
             foreach (var (key, size) in ((string, uint)[])[("attention.kv_lora_rank", Rank), ("attention.head_count_kv", 1), ("attention.key_length", Rank + Rope), ("attention.value_length", Rank), ("attention.key_length_mla", Nope + Rope), ("attention.value_length_mla", Value), ("rope.dimension_count", Rope)]) file.Value($"deepseek2.{key}", size);
+            file.Value("deepseek2.rope.scaling.type", "yarn");
+            file.Value("deepseek2.rope.scaling.factor", GgufValueType.F32, BitConverter.GetBytes(40f));
+            file.Value("deepseek2.rope.scaling.yarn_log_multiplier", GgufValueType.F32, BitConverter.GetBytes(0.0707f));
             file.Add("blk.0.attn_k_b.weight", [Heads, Rank, Nope], keys);
             file.Add("blk.0.attn_v_b.weight", [Heads, Value, Rank], values);
         });
@@ -177,6 +180,7 @@ public sealed class GgufConversionTests : IDisposable
         var config = JsonDocument.Parse(File.ReadAllText(_folder.File("target/config.json"))).RootElement;
         (string Key, int Size)[] sizes = [("kv_lora_rank", Rank), ("qk_nope_head_dim", Nope), ("qk_rope_head_dim", Rope), ("v_head_dim", Value), ("num_key_value_heads", Heads)];
         Assert.All(sizes, size => Assert.Equal(size.Size, config.GetProperty(size.Key).GetInt32()));
+        Assert.Equal("""{"type":"yarn","rope_type":"yarn","factor":40,"mscale_all_dim":0.707,"mscale":0.707}""", JsonSerializer.Serialize(config.GetProperty("rope_scaling")));
         using var source = MoeCheckpoint.Open(path);
         AssertProved(ConversionProof.Run(source, _folder.File("target")));
     }
@@ -198,8 +202,35 @@ public sealed class GgufConversionTests : IDisposable
         using var source = MoeCheckpoint.Open(path);
         var summary = CheckpointConverter.Convert(source, _folder.File("target"));
 
-        Assert.Equal(["The tokenizer of the GGUF file does not come along; take it from the model's own files.", "Layers after the first 4, which predict several tokens at once, do not come along (1 tensors)."], summary.Notes);
+        Assert.Equal(["The tokenizer of the GGUF file does not come along; take it from the model's own files.", "Layers after the first 4, which predict several tokens at once, do not come along; tensors left out: 1."], summary.Notes);
         AssertProved(ConversionProof.Run(source, _folder.File("target")));
+    }
+
+    [Fact]
+    public void Convert_HeadsByLayer_BecomeTheKindsOfLayers()
+    {
+        var each = GgufCases.All.Single(each => each.Architecture == "lfm2moe");
+        byte[] heads = [.. new[] { 0, 2, 0, 2 }.SelectMany(BitConverter.GetBytes)];
+        string path = GgufCases.Write(_folder, each, GgufCases.Options(each), GgufFamily.Layout.Experts[0], out _, more: file =>
+            file.Value("lfm2moe.attention.head_count_kv", GgufValueType.Array, RawGguf.Array(GgufValueType.I32, 4, heads)).Value("lfm2moe.shortconv.l_cache", 3u));
+
+        Convert(path, _folder.File("target"));
+
+        using var target = MoeCheckpoint.Open(_folder.File("target"));
+        var config = JsonDocument.Parse(File.ReadAllText(_folder.File("target/config.json"))).RootElement;
+        Assert.Equal(["conv", "full_attention", "conv", "full_attention"], target.Model.Attention.LayerKinds);
+        Assert.Equal((2, 3), (target.Model.Attention.KeyValueHeadCount, config.GetProperty("conv_L_cache").GetInt32()));
+    }
+
+    [Fact]
+    public void Convert_PartsOfHeadsThatTurn_AreAFactor()
+    {
+        var each = GgufCases.All.Single(each => each.Architecture == "glm4moe");
+        string path = GgufCases.Write(_folder, each, GgufCases.Options(each), GgufFamily.Layout.Experts[0], out _, more: file => file.Value("glm4moe.attention.key_length", 8u).Value("glm4moe.rope.dimension_count", 4u));
+
+        Convert(path, _folder.File("target"));
+
+        Assert.Equal(0.5, JsonDocument.Parse(File.ReadAllText(_folder.File("target/config.json"))).RootElement.GetProperty("partial_rotary_factor").GetDouble());
     }
 
     [Fact]

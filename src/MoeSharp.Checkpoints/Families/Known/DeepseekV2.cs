@@ -37,6 +37,7 @@ internal static partial class ModelFamilies
         if (Integer("attention.q_lora_rank") is { } queryRank) json["q_lora_rank"] = queryRank;
         json["num_key_value_heads"] = json["num_attention_heads"]?.DeepClone();
         json.Remove("head_dim");
+        AddYarnFactors(file, json);
         if ((Integer("attention.value_length_mla") ?? Integer("attention.value_length")) is { } values) json["v_head_dim"] = values;
         if (Integer("rope.dimension_count") is not { } rotated || (Integer("attention.key_length_mla") ?? Integer("attention.key_length")) is not { } keys) return;
 
@@ -44,6 +45,15 @@ internal static partial class ModelFamilies
         json["qk_nope_head_dim"] = keys - rotated;
 
         long? Integer(string key) => file.Metadata.TryGetValue($"{file.Architecture}.{key}", out var value) && value.TryGetInteger(out long number) ? number : null;
+    }
+
+    // llama.cpp stores a tenth of mscale_all_dim, and computes as if mscale were the same: so it is in all released models
+    private static void AddYarnFactors(GgufFile file, JsonObject json)
+    {
+        if (json["rope_scaling"] is not JsonObject scaling || !file.Metadata.TryGetValue($"{file.Architecture}.rope.scaling.yarn_log_multiplier", out var multiplier) || !multiplier.TryGetNumber(out double tenth)) return;
+
+        scaling["mscale_all_dim"] = Math.Round(10 * tenth, 6);
+        scaling["mscale"] = Math.Round(10 * tenth, 6);
     }
 
     private const int SigmoidGating = 2;        // expert_gating_func of GGUF files

@@ -15,7 +15,8 @@ internal static partial class ModelFamilies
 
     private static void PartialRotation(GgufFile file, JsonObject json)
     {
-        if (file.Metadata.TryGetValue($"{file.Architecture}.rope.dimension_count", out var count) && count.TryGetInteger(out long rotated) && json["head_dim"] is { } size) json["partial_rotary_factor"] = (double)rotated / size.GetValue<long>();
         json["use_qk_norm"] = file.Tensors.ContainsKey("blk.0.attn_q_norm.weight");
+        if (file.Metadata.TryGetValue("glm4moe.rope.dimension_count", out var count) && count.TryGetInteger(out long rotated) && json["head_dim"] is JsonValue head && head.TryGetValue(out long size) && size > 0)
+            json["partial_rotary_factor"] = (double)rotated / size;
     }
 }

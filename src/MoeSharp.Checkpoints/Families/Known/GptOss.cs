@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace MoeSharp.Checkpoints;
 
 internal static partial class ModelFamilies
@@ -39,6 +41,7 @@ internal static partial class ModelFamilies
                 Model = ("gpt_oss", "GptOssForCausalLM"),
                 ExpertKeys = ("num_local_experts", "num_experts_per_tok"),
                 Names = GgufNames.PostAttention.With(new TensorRule("attn_sinks.weight", "self_attn.sinks")),
+                Complete = (_, json) => (json["rope_scaling"] as JsonObject)?.Add("truncate", false),
             },
         ],
         Native = ("block.{l}.", OpenAiNames),
