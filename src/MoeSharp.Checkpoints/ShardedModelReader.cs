@@ -8,10 +8,8 @@ internal sealed class ShardedModelReader(string folder)
 {
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
-    private readonly OrderedDictionary<string, SafetensorsFile?> _shards = []; // null: named, but at fault
+    private readonly OrderedDictionary<string, Shard> _shards = [];
     private readonly Dictionary<string, SafetensorsFile?> _fileOf = [];
-    private readonly Dictionary<SafetensorsFile, int> _taken = [];          // how many of a file's tensors the index takes from it
-    private readonly Dictionary<string, string> _faultOf = [];              // why a file is at fault, until it is reported
     private long _bytes;
 
     /// <summary>Opens everything, or throws one <see cref="CheckpointException"/> with all faults and leaves nothing open.</summary>
@@ -22,18 +20,18 @@ internal sealed class ShardedModelReader(string folder)
         {
             OpenShards(index);
             _fileOf.EnsureCapacity(index.WeightMap.Count);
-            foreach (var (tensor, shard) in index.WeightMap) Assign(tensor, shard);
+            foreach (var (tensor, shard) in index.WeightMap) Assign(tensor, _shards[shard]);
 
             if (_faults.Count > 0) throw CheckpointException.Listing(Path.Combine(folder, ShardIndex.FileName), _faults);
 
             WarnOfUnusedTensors();
             WarnOfTotalSize(index.TotalSize);
             // without a fault there is a file for every tensor
-            return new ModelFolder(folder, [.. _shards.Values.OfType<SafetensorsFile>()], _fileOf!, _warnings);
+            return new ModelFolder(folder, [.. _shards.Values.Select(shard => shard.File!)], _fileOf!, _warnings);
         }
         catch
         {
-            foreach (var shard in _shards.Values) shard?.Dispose();
+            foreach (var shard in _shards.Values) shard.File?.Dispose();
             throw;
         }
     }
@@ -41,58 +39,47 @@ internal sealed class ShardedModelReader(string folder)
     /// <summary>Opens all files that the index names, several at once: of a thousand, each waits for the disk.</summary>
     private void OpenShards(ShardIndex index)
     {
-        string[] shards = [.. index.WeightMap.Select(entry => entry.Value).Distinct()];
-        var files = new SafetensorsFile?[shards.Length];
-        var faults = new string?[shards.Length];
-        try
+        foreach (var (_, name) in index.WeightMap)
         {
-            Parallel.For(0, shards.Length, i => files[i] = OpenShard(shards[i], out faults[i]));
-        }
-        finally
-        {
-            for (int i = 0; i < shards.Length; i++) _shards.Add(shards[i], files[i]);
+            if (!_shards.ContainsKey(name)) _shards.Add(name, new Shard(name));
         }
 
-        for (int i = 0; i < shards.Length; i++)
-        {
-            if (faults[i] is { } fault) _faultOf.Add(shards[i], fault);
-        }
+        Parallel.ForEach(_shards.Values, Open);
     }
 
-    private void Assign(string tensor, string shard)
+    private void Assign(string tensor, Shard shard)
     {
-        var file = _shards[shard];
-        if (!_fileOf.TryAdd(tensor, file)) _faults.Add($"The index names tensor {TensorName.Quote(tensor)} twice.");
-        else if (file is null) ReportOnce(shard);
-        else if (!file.Tensors.TryGetValue(tensor, out var info)) _faults.Add($"The index sends tensor {TensorName.Quote(tensor)} to {TensorName.Quote(shard)}, which does not have it.");
+        if (!_fileOf.TryAdd(tensor, shard.File)) _faults.Add($"The index names tensor {TensorName.Quote(tensor)} twice.");
+        else if (shard.File is null) ReportOnce(shard);
+        else if (!shard.File.Tensors.TryGetValue(tensor, out var info)) _faults.Add($"The index sends tensor {TensorName.Quote(tensor)} to {TensorName.Quote(shard.Name)}, which does not have it.");
         else
         {
             _bytes += info.ByteCount;
-            _taken[file] = _taken.GetValueOrDefault(file) + 1;
+            shard.Taken++;
         }
     }
 
-    private void ReportOnce(string shard)
+    private void ReportOnce(Shard shard)
     {
-        if (_faultOf.Remove(shard, out string? fault)) _faults.Add(fault);
+        if (shard.Fault is { } fault) _faults.Add(fault);
+        shard.Fault = null;
     }
 
-    private SafetensorsFile? OpenShard(string shard, out string? fault)
+    private void Open(Shard shard)
     {
-        string path = Path.Combine(folder, shard);
-        fault = !IsPlainName(shard) ? $"The index names the file {TensorName.Quote(shard)}; only a plain name of a .safetensors file in the same folder is allowed."
-            : !File.Exists(path) ? $"The index names the file {TensorName.Quote(shard)}, which is not there."
+        string path = Path.Combine(folder, shard.Name);
+        shard.Fault = !IsPlainName(shard.Name) ? $"The index names the file {TensorName.Quote(shard.Name)}; only a plain name of a .safetensors file in the same folder is allowed."
+            : !File.Exists(path) ? $"The index names the file {TensorName.Quote(shard.Name)}, which is not there."
             : null;
-        if (fault is not null) return null;
+        if (shard.Fault is not null) return;
 
         try
         {
-            return SafetensorsFile.Open(path);
+            shard.File = SafetensorsFile.Open(path);
         }
         catch (CheckpointException e)
         {
-            fault = e.Message;
-            return null;
+            shard.Fault = e.Message;
         }
     }
 
@@ -101,13 +88,14 @@ internal sealed class ShardedModelReader(string folder)
 
     private void WarnOfUnusedTensors()
     {
-        foreach (var (shard, file) in _shards)
+        foreach (var shard in _shards.Values)
         {
-            if (_taken.GetValueOrDefault(file!) == file!.Tensors.Count) continue;       // no null without a fault
+            var file = shard.File!;       // without a fault there is one
+            if (shard.Taken == file.Tensors.Count) continue;
 
             string[] unused = [.. file.Tensors.Keys.Where(name => _fileOf.GetValueOrDefault(name) != file)];
             _warnings.Add(
-                $"{shard} has tensors that the index does not take from it and that are not used: {unused.Length}, the first {TensorName.Quote(unused[0])}.");
+                $"{shard.Name} has tensors that the index does not take from it and that are not used: {unused.Length}, the first {TensorName.Quote(unused[0])}.");
         }
     }
 
@@ -117,5 +105,20 @@ internal sealed class ShardedModelReader(string folder)
         {
             _warnings.Add($"{ShardIndex.FileName} gives a total_size of {size} bytes; its tensors have {_bytes}.");
         }
+    }
+
+    /// <summary>A file that the index names.</summary>
+    private sealed class Shard(string name)
+    {
+        public string Name => name;
+
+        /// <summary>The file; null when it is at fault.</summary>
+        public SafetensorsFile? File { get; set; }
+
+        /// <summary>Why it is at fault, until that is reported.</summary>
+        public string? Fault { get; set; }
+
+        /// <summary>How many of its tensors the index takes from it.</summary>
+        public int Taken { get; set; }
     }
 }

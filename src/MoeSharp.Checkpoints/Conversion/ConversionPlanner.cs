@@ -109,7 +109,7 @@ internal sealed class ConversionPlanner
         string name = QuantizedNames.Plain(parts);
         if (layer is null) return name;
 
-        string tensor = parts.TensorNames.First(), suffix = tensor[parts.Name.Length..];
+        string tensor = parts.TensorNames[0], suffix = tensor[parts.Name.Length..];
         return string.Concat(layer.NameOf(tensor).AsSpan(..^suffix.Length), name.AsSpan(parts.Name.Length));
     }
 

@@ -13,13 +13,13 @@ internal sealed class QuantizedFormats
     /// <exception cref="CheckpointException">They are at fault; one message lists all that is wrong.</exception>
     public static QuantizedFormats Read(string path, WeightIndex weights, Func<string, bool> isForgiven, out IReadOnlyList<string> warnings)
     {
-        var (formats, faults, odd) = (new QuantizedFormats(), new List<string>(), new List<string>());
+        var (formats, faults, odd, found) = (new QuantizedFormats(), new List<string>(), new List<string>(), new List<string>());
         foreach (var parts in weights.Parts.Weights)
         {
-            var found = new List<string>();
+            found.Clear();
             if (weights.Read(parts, found) is { } weight) formats.Add(parts, weight);
             odd.AddRange(parts.Warnings);
-            if (found.Count > 0) (isForgiven(parts.TensorNames.First()) ? odd : faults).AddRange(found);
+            if (found.Count > 0) (isForgiven(parts.TensorNames[0]) ? odd : faults).AddRange(found);
         }
 
         warnings = odd;

@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace MoeSharp.Checkpoints;
 
 /// <summary>Holds the tensors of a checkpoint against its config: all parameters of MoE layers are there, and nothing else is in them.</summary>
@@ -11,26 +13,46 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
         ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
 
     private const int EnoughFaults = 10_000;       // a config may ask for a billion tensors that are not there
+    private const int LayersAtOnce = 16;
 
     private readonly List<string> _faults = [];
     private readonly List<string> _warnings = [];
-    private readonly HashSet<string> _used = new(source.Tensors.Count);
+    private readonly Dictionary<int, HashSet<string>> _used = [];       // the tensors of each layer
 
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Throws one <see cref="CheckpointException"/> that lists all that is wrong.</summary>
     public void Run()
     {
-        foreach (int layer in model.HeldMoeLayers)
+        foreach (int[] layers in model.HeldMoeLayers.Chunk(LayersAtOnce))
         {
-            if (_faults.Count > EnoughFaults) break;
-
-            _ = LayerResolver.Resolve(index, place, model.Quantization, layer, model.Moe(layer), _used, _faults);
+            if (_faults.Count <= EnoughFaults) CheckLayers(layers);
         }
 
         CheckEmbedding();
         CheckOthers();
         if (_faults.Count > 0) throw CheckpointException.Listing(source.Path, _faults);
+    }
+
+    /// <summary>Finds the parameters of some layers, of several at once; what is wrong is told in their order.</summary>
+    private void CheckLayers(int[] layers)
+    {
+        var used = layers.Select(_ => new HashSet<string>()).ToArray();
+        var faults = layers.Select(_ => new List<string>()).ToArray();
+        try
+        {
+            Parallel.For(0, layers.Length, i => LayerResolver.Resolve(index, place, model.Quantization, layers[i], model.Moe(layers[i]), used[i], faults[i]));
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+
+        for (int i = 0; i < layers.Length; i++)
+        {
+            _used.Add(layers[i], used[i]);
+            if (_faults.Count <= EnoughFaults) _faults.AddRange(faults[i]);
+        }
     }
 
     private void CheckEmbedding()
@@ -46,9 +68,8 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     {
         foreach (string tensor in source.Tensors.Keys)
         {
-            if (_used.Contains(tensor)) continue;
-
             bool isOfLayer = place.TryParse(tensor, out int layer, out var name);
+            if (isOfLayer && _used.TryGetValue(layer, out var used) && used.Contains(tensor)) continue;
             if (isOfLayer && layer >= model.Layers.Count) continue;      // layers for predicting several tokens at once
 
             bool isSparse = isOfLayer && model.Layers[layer] is MlpOptions.Sparse;

@@ -15,12 +15,12 @@ internal sealed class LayerResolver
     private readonly string _prefix;
     private readonly MoeOptions _options;
     private readonly List<string> _faults;
-    private readonly HashSet<string> _used = [];
+    private readonly HashSet<string> _used;
     private readonly HashSet<string> _formats = [];
 
-    private LayerResolver(IWeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, List<string> faults)
+    private LayerResolver(IWeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, HashSet<string> used, List<string> faults)
     {
-        (_index, _layout, _quantization, _prefix, _options, _faults) = (index, layout, quantization, prefix, options, faults);
+        (_index, _layout, _quantization, _prefix, _options, _used, _faults) = (index, layout, quantization, prefix, options, used, faults);
     }
 
     private int Experts => _options.Router.ExpertCount;
@@ -36,9 +36,7 @@ internal sealed class LayerResolver
     public static StoredMoeLayer? Resolve(IWeightIndex index, LayerPlace place, QuantizationConfig? quantization, int layer, MoeOptions options, HashSet<string> used, List<string> faults)
     {
         int before = faults.Count;
-        var resolver = new LayerResolver(index, place.Layout, quantization, place.PrefixOf(layer), options, faults);
-        var resolved = resolver.Resolve(layer);
-        used.UnionWith(resolver._used);
+        var resolved = new LayerResolver(index, place.Layout, quantization, place.PrefixOf(layer), options, used, faults).Resolve(layer);
         return faults.Count == before ? resolved : null;
     }
 

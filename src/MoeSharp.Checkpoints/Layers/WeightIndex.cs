@@ -35,7 +35,6 @@ internal sealed class WeightIndex : IWeightIndex
     private readonly ITensorSource _source;
     private readonly QuantizationConfig? _config;
     private readonly Dictionary<string, WeightParts> _quantized;
-    private readonly Dictionary<string, QuantizedWeight?> _read = [];
 
     /// <param name="source">The tensors.</param>
     /// <param name="config">What their config says of quantized ones; null for nothing.</param>
@@ -52,15 +51,7 @@ internal sealed class WeightIndex : IWeightIndex
     public QuantizedParts Parts { get; }
 
     /// <summary>A quantized weight; null when it is at fault: then the faults say so, the first time.</summary>
-    public QuantizedWeight? Read(WeightParts parts, List<string> faults)
-    {
-        if (_read.TryGetValue(parts.Name, out var weight)) return weight;
-
-        weight = QuantizedWeights.Read(parts, _config?.SchemeOf(parts.Name));
-        faults.AddRange(parts.Faults);
-        _read.Add(parts.Name, weight);
-        return weight;
-    }
+    public QuantizedWeight? Read(WeightParts parts, List<string> faults) => parts.Read(_config, faults);
 
     /// <inheritdoc/>
     public bool Has(string name, bool isBlocks = false) =>
@@ -95,7 +86,7 @@ internal sealed class WeightIndex : IWeightIndex
     }
 
     private FoundWeight? Quantized(WeightParts parts, List<string> faults) => Read(parts, faults) is not { } weight ? null :
-        new(weight.Name, weight.Format, weight.Shape, [.. parts.TensorNames], index => weight.Matrices[index]) { IsQuantized = true };
+        new(weight.Name, weight.Format, weight.Shape, parts.TensorNames, index => weight.Matrices[index]) { IsQuantized = true };
 
     private FoundWeight? Plain(TensorInfo tensor, List<string> faults)
     {

@@ -36,15 +36,16 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
     public static LayerPlace Find(ModelFamily family, IEnumerable<string> tensors)
     {
         LayerPlace[] places = [.. family.Layouts.SelectMany(layout => layout.Prefixes, (layout, prefix) => new LayerPlace(layout, prefix))];
-        var names = tensors as IReadOnlyCollection<string> ?? [.. tensors];
-        var (best, most) = (places[0], 0);
-        foreach (var place in places)
+        int[] counts = new int[places.Length];
+        foreach (string tensor in tensors)
         {
-            int count = place.CountOf(names);
-            if (count > most) (best, most) = (place, count);        // of equals the first
+            for (int i = 0; i < places.Length; i++)
+            {
+                if (places[i].TryParse(tensor, out _, out var name) && places[i].IsOfMoe(name)) counts[i]++;
+            }
         }
 
-        return best;
+        return places[Array.IndexOf(counts, counts.Max())];     // of equals the first
     }
 
     /// <summary>Whether a name in a layer is of a MoE layer alone: its router or experts.</summary>
@@ -70,6 +71,4 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
 
         return false;
     }
-
-    private int CountOf(IEnumerable<string> tensors) => tensors.Count(tensor => TryParse(tensor, out _, out var name) && IsOfMoe(name));
 }

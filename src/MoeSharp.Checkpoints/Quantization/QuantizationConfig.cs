@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 
 namespace MoeSharp.Checkpoints;
 
@@ -9,7 +8,7 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 public sealed record QuantizationConfig
 {
-    private static readonly TimeSpan PatternTime = TimeSpan.FromSeconds(1);     // patterns come out of files
+    private readonly ModuleNames _notConverted = new([]);
 
     /// <summary>The <c>quant_method</c>, such as <c>fp8</c>.</summary>
     public required string Method { get; init; }
@@ -18,7 +17,7 @@ public sealed record QuantizationConfig
     public required IReadOnlyList<QuantizationGroup> Groups { get; init; }
 
     /// <summary>Modules that are not quantized: names, ends of names, or patterns.</summary>
-    public IReadOnlyList<string> NotConverted { get; init; } = [];
+    public IReadOnlyList<string> NotConverted { get => _notConverted.Names; init => _notConverted = new(value); }
 
     /// <summary>Reads a <c>quantization_config</c>.</summary>
     /// <param name="json">The object.</param>
@@ -33,7 +32,7 @@ public sealed record QuantizationConfig
     {
         ArgumentNullException.ThrowIfNull(module);
 
-        return IsConverted(module) ? Groups.FirstOrDefault(group => group.Targets.Count == 0 || group.Targets.Any(target => target == "Linear" || Names(target, module)))?.Scheme : null;
+        return IsConverted(module) ? Groups.FirstOrDefault(group => group.Holds(module))?.Scheme : null;
     }
 
     /// <summary>Whether a module is quantized at all: none of <see cref="NotConverted"/> names it.</summary>
@@ -41,35 +40,19 @@ public sealed record QuantizationConfig
     {
         ArgumentNullException.ThrowIfNull(module);
 
-        return !NotConverted.Any(name => Names(name, module));
-    }
-
-    /// <summary>
-    /// As the libraries match: <c>re:</c> and a pattern for the start of the name; the name itself or a module around it; the last parts of
-    /// the name; or a pattern with <c>*</c> for anything.
-    /// </summary>
-    private static bool Names(string name, string module)
-    {
-        if (name.StartsWith("re:", StringComparison.Ordinal)) return Matches(name[3..], module);
-        if (name.Contains('*', StringComparison.Ordinal)) return Matches(Regex.Escape(name).Replace("\\*", ".*", StringComparison.Ordinal) + "(\\.|$)", module);
-
-        return module == name || module.StartsWith($"{name}.", StringComparison.Ordinal) || module.EndsWith($".{name}", StringComparison.Ordinal);
-    }
-
-    private static bool Matches(string pattern, string module)
-    {
-        try
-        {
-            return Regex.IsMatch(module, $"^(?:{pattern})", RegexOptions.CultureInvariant, PatternTime);
-        }
-        catch (RegexMatchTimeoutException e)
-        {
-            throw new MoeException($"The pattern {TensorName.Quote(pattern)} of the quantization_config takes more than {PatternTime.TotalSeconds} s to match; simplify it.", e);
-        }
+        return !_notConverted.Match(module);
     }
 }
 
 /// <summary>Modules that are quantized alike.</summary>
 /// <param name="Targets"><c>Linear</c> for all, names, or patterns after <c>re:</c>; none for all.</param>
 /// <param name="Scheme">How.</param>
-public sealed record QuantizationGroup(IReadOnlyList<string> Targets, QuantizationScheme Scheme);
+public sealed record QuantizationGroup(IReadOnlyList<string> Targets, QuantizationScheme Scheme)
+{
+    private readonly ModuleNames _targets = new(Targets);
+
+    /// <summary><c>Linear</c> for all, names, or patterns after <c>re:</c>; none for all.</summary>
+    public IReadOnlyList<string> Targets { get => _targets.Names; init => _targets = new(value); }
+
+    internal bool Holds(string module) => Targets.Count == 0 || Targets.Contains("Linear") || _targets.Match(module);
+}

@@ -36,13 +36,20 @@ internal static class QuantizedNames
     /// <param name="valueLimit">Their scales and zero points are read and checked when they have no more bytes than this together.</param>
     public static QuantizedParts Find(ITensorSource source, string prefix = "", long valueLimit = long.MaxValue)
     {
-        var modules = new OrderedDictionary<string, List<WeightPart>>();
+        var byName = new Dictionary<string, List<WeightPart>>();
+        var byModule = byName.GetAlternateLookup<ReadOnlySpan<char>>();
+        var modules = new List<KeyValuePair<string, List<WeightPart>>>();
         foreach (var (name, tensor) in source.Tensors)
         {
             if (!name.StartsWith(prefix, StringComparison.Ordinal) || SuffixOf(name) is not { } suffix || (suffix == Weight && PlainMatrix.Types.Contains(tensor.Type))) continue;
 
-            string module = name[..^suffix.Length];
-            if (!modules.TryGetValue(module, out var parts)) modules.Add(module, parts = new(2));
+            var module = name.AsSpan(..^suffix.Length);
+            if (!byModule.TryGetValue(module, out var parts))
+            {
+                modules.Add(new(module.ToString(), parts = new(2)));
+                byName.Add(modules[^1].Key, parts);
+            }
+
             parts.Add(new(suffix, source.Data(name)));
         }
 
@@ -67,20 +74,36 @@ internal static class QuantizedNames
 
     private static bool IsCodes(string part) => part is Weight or Stacked or Packed or GptqCodes or Blocks;
 
-    private static string? SuffixOf(string name) => name.EndsWith(Weight, StringComparison.Ordinal) ? Weight : Array.Find(Suffixes, suffix => name.EndsWith(suffix, StringComparison.Ordinal));
+    private static string? SuffixOf(ReadOnlySpan<char> name)
+    {
+        if (name.EndsWith(Weight)) return Weight;
 
-    private static bool Has(List<WeightPart> parts, string part) => parts.Exists(found => found.Part == part);
+        foreach (string suffix in Suffixes)
+        {
+            if (name.EndsWith(suffix)) return suffix;
+        }
+
+        return null;
+    }
+
+    private static bool Has(List<WeightPart> parts, string part, params ReadOnlySpan<TensorType> types)
+    {
+        foreach (var found in parts)
+        {
+            if (found.Part == part && (types.IsEmpty || types.Contains(found.Data.Info.Type))) return true;
+        }
+
+        return false;
+    }
 
     private static bool IsQuantized(List<WeightPart> parts)
     {
-        bool isBareFloat8 = HasOf(Weight, TensorType.F8E4M3, TensorType.F8E5M2);
+        bool isBareFloat8 = Has(parts, Weight, TensorType.F8E4M3, TensorType.F8E5M2);
 
         // by themselves these two are names of many things: of a router's scale, say
-        bool hasScale = Has(parts, Scale) && (isBareFloat8 || HasOf(Weight, TensorType.I8, TensorType.U8, TensorType.F4));
-        bool hasBlockScales = HasOf(BlockScales, TensorType.U8) || Has(parts, Blocks);
+        bool hasScale = Has(parts, Scale) && (isBareFloat8 || Has(parts, Weight, TensorType.I8, TensorType.U8, TensorType.F4));
+        bool hasBlockScales = Has(parts, BlockScales, TensorType.U8) || Has(parts, Blocks);
         return hasScale || hasBlockScales || isBareFloat8 || parts.Exists(part => part.Part is not (Weight or Scale or Blocks or BlockScales));
-
-        bool HasOf(string part, params TensorType[] types) => parts.Exists(found => found.Part == part && types.Contains(found.Data.Info.Type));
     }
 }
 

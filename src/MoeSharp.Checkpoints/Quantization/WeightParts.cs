@@ -11,6 +11,7 @@ internal sealed class WeightParts
     private readonly List<WeightPart> _parts;      // a handful, of a hundred thousand weights: a list is smaller and no slower than a table
     private readonly List<string> _faults;
     private readonly List<string> _warnings;
+    private (QuantizedWeight? Weight, bool IsRead) _read;
 
     public WeightParts(string name, List<WeightPart> parts)
         : this(name, parts, [], [])
@@ -33,7 +34,17 @@ internal sealed class WeightParts
     public bool ChecksValues { get; init; } = true;
 
     /// <summary>The names of all of its tensors.</summary>
-    public IEnumerable<string> TensorNames => _parts.Select(part => part.Data.Info.Name);
+    public IReadOnlyList<string> TensorNames => _parts.ConvertAll(part => part.Data.Info.Name);
+
+    /// <summary>The weight, read once. Null when it is at fault: then the faults say so, the first time.</summary>
+    public QuantizedWeight? Read(QuantizationConfig? config, List<string> faults)
+    {
+        if (_read.IsRead) return _read.Weight;
+
+        _read = (QuantizedWeights.Read(this, config?.SchemeOf(Name)), true);
+        faults.AddRange(_faults);
+        return _read.Weight;
+    }
 
     public bool Has(string part) => Find(part) is not null;
 
