@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace MoeSharp;
 
 /// <summary>Experts of one shape as panels, packed once: for weights that stay as they are.</summary>
@@ -9,8 +7,6 @@ namespace MoeSharp;
 /// </remarks>
 internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
 {
-    private const int Alignment = 64;
-
     private readonly AlignedMemory _weights;
     private readonly AlignedMemory? _biases;
 
@@ -72,29 +68,10 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     public void Pack<T>(int expert, T* gate, T* up, T* down)
         where T : unmanaged
     {
-        // a panel is made in the cache and written past it: else the system reads first what is overwritten
-        byte[] room = ArrayPool<byte>.Shared.Rent(checked((int)Math.Max(Shape.UpPanelBytes, Shape.DownPanelBytes) + Alignment));
-        fixed (byte* start = room)
-        {
-            byte* scratch = (byte*)(((nint)start + Alignment - 1) / Alignment * Alignment);
-            for (int panel = 0; panel < Shape.UpPanels; panel++)
-            {
-                PackUp(Shape, gate, up, panel, scratch);
-                Write(scratch, Up(expert, panel), Shape.UpPanelBytes);
-            }
-
-            for (int panel = 0; panel < Shape.DownPanels; panel++)
-            {
-                PackDown(Shape, down, panel, scratch);
-                Write(scratch, Down(expert, panel), Shape.DownPanelBytes);
-            }
-        }
-
-        ArrayPool<byte>.Shared.Return(room);
+        for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, Up(expert, panel), streams: true);
+        for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, Down(expert, panel), streams: true);
         Thread.MemoryBarrier();     // such writes are ordered by nothing else
     }
-
-    private static void Write(byte* panel, byte* to, nint bytes) => StreamStore.Copy((float*)panel, (float*)to, bytes / (TileKernel.Columns * sizeof(float)));
 
     /// <summary>Takes the biases of one expert: gate and up [H], down [D].</summary>
     public void PackBias(int expert, ReadOnlySpan<float> gate, ReadOnlySpan<float> up, ReadOnlySpan<float> down)
@@ -109,22 +86,22 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     }
 
     /// <summary>Packs one panel of gate and up.</summary>
-    public static void PackUp<T>(ExpertShape shape, T* gate, T* up, int panel, byte* to)
+    public static void PackUp<T>(ExpertShape shape, T* gate, T* up, int panel, byte* to, bool streams = false)
         where T : unmanaged
     {
         int first = panel * 16, rows = Math.Min(16, shape.Intermediate - first);
-        PanelPacker.Transposed(gate + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to);
-        PanelPacker.Transposed(up + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to + 16);
+        PanelPacker.Transposed(gate + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to, streams);
+        PanelPacker.Transposed(up + (nint)first * shape.Hidden, shape.Hidden, rows, shape.Hidden, shape.Type, (float*)to + 16, streams);
     }
 
     /// <summary>Packs one panel of down.</summary>
-    public static void PackDown<T>(ExpertShape shape, T* down, int panel, byte* to)
+    public static void PackDown<T>(ExpertShape shape, T* down, int panel, byte* to, bool streams = false)
         where T : unmanaged
     {
         for (int half = 0; half < 2; half++)
         {
             int first = panel * TileKernel.Columns + half * 16, rows = Math.Clamp(shape.Hidden - first, 0, 16);
-            PanelPacker.Transposed(down + (nint)first * shape.Intermediate, shape.Intermediate, rows, shape.Intermediate, shape.Type, (float*)to + half * 16);
+            PanelPacker.Transposed(down + (nint)first * shape.Intermediate, shape.Intermediate, rows, shape.Intermediate, shape.Type, (float*)to + half * 16, streams);
         }
     }
 

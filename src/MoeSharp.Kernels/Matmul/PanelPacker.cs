@@ -30,7 +30,8 @@ internal static unsafe class PanelPacker
     /// <param name="depth">Values per row.</param>
     /// <param name="type">The type of the panel.</param>
     /// <param name="half">The first lane of the half panel.</param>
-    public static void Transposed<T>(T* source, nint stride, int rows, int depth, TileType type, float* half)
+    /// <param name="streams">Whether it is written past the caches, as what nobody reads soon; it is aligned to a line then.</param>
+    public static void Transposed<T>(T* source, nint stride, int rows, int depth, TileType type, float* half, bool streams = false)
         where T : unmanaged
     {
         int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type);
@@ -38,8 +39,8 @@ internal static unsafe class PanelPacker
         int whole = areLanes && rows == Square ? depth / perLane / Square * Square : 0;
         for (int k = 0; k < whole; k += Square)
         {
-            FetchNext(source + k * perLane, stride);
-            Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns);
+            FetchNext(source + Square * (stride + k * perLane), Square * Square * perLane);
+            Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns, streams);
         }
 
         if (whole == lanes) return;
@@ -50,8 +51,11 @@ internal static unsafe class PanelPacker
             int count = Math.Min(Strip, lanes - k), values = Math.Min(count * perLane, depth - k * perLane);
             if (rows < Square || values < Strip * perLane) new Span<float>(block, Square * Strip).Clear();
             for (int row = 0; row < rows; row++) Convert(source + row * stride + k * perLane, values, type, block + row * Strip);
-            for (int part = 0; part < count; part += Line / sizeof(T)) FetchNext(source + (k + part) * perLane, stride);
-            for (int part = 0; part < count; part += Square) Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part));
+            for (int part = 0; part < count; part += Square)
+            {
+                FetchNext(source + Square * (stride + (k + part) * perLane), Square * Square * perLane);
+                Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part), streams);
+            }
         }
     }
 
@@ -103,14 +107,14 @@ internal static unsafe class PanelPacker
         else BFloat16Values.Round(new(source, count), new(destination, count));
     }
 
-    // the rows of the next half panel: the processor follows a few streams by itself, not sixteen
+    // of the next half panel, whose rows follow each other as a rule: the processor follows a few streams by itself, not sixteen
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FetchNext<T>(T* source, nint stride)
+    private static void FetchNext<T>(T* source, int values)
         where T : unmanaged
     {
         if (!Sse.IsSupported) return;
 
-        for (T* row = source + Square * stride, end = row + Square * stride; row < end; row += stride) Sse.Prefetch1(row);
+        for (byte* line = (byte*)source, end = (byte*)(source + values); line < end; line += Line) Sse.Prefetch1(line);
     }
 
     private static void Convert<T>(T* source, int count, TileType type, float* lanes)
@@ -121,11 +125,11 @@ internal static unsafe class PanelPacker
         else new ReadOnlySpan<ushort>(source, count).CopyTo(new(lanes, count));
     }
 
-    private static void Transpose(float* from, nint stride, float* to, int rows)
+    private static void Transpose(float* from, nint stride, float* to, int rows, bool streams)
     {
         if (rows == Square)
         {
-            Transpose(from, stride, to);
+            Transpose(from, stride, to, streams);
             return;
         }
 
@@ -136,15 +140,11 @@ internal static unsafe class PanelPacker
     }
 
     /// <summary>to[k][c] = from[c][k] for 16 by 16 lanes.</summary>
-    private static void Transpose(float* from, nint stride, float* to)
+    private static void Transpose(float* from, nint stride, float* to, bool streams)
     {
         if (!Avx512F.IsSupported)
         {
-            for (int c = 0; c < Square; c += 8)
-            {
-                for (int k = 0; k < Square; k += 4) LaneTranspose.EightByFour(from + c * stride + k, stride, to + k * TileKernel.Columns + c, TileKernel.Columns);
-            }
-
+            for (int k = 0; k < Square; k += 4) SixteenByFour(from + k, stride, to + k * TileKernel.Columns, streams);
             return;
         }
 
@@ -153,10 +153,10 @@ internal static unsafe class PanelPacker
         var (b0, b1, b2, b3) = Quad(from + 4 * stride, stride);
         var (c0, c1, c2, c3) = Quad(from + 8 * stride, stride);
         var (d0, d1, d2, d3) = Quad(from + 12 * stride, stride);
-        Blocks(a0, b0, c0, d0, to);
-        Blocks(a1, b1, c1, d1, to + TileKernel.Columns);
-        Blocks(a2, b2, c2, d2, to + 2 * TileKernel.Columns);
-        Blocks(a3, b3, c3, d3, to + 3 * TileKernel.Columns);
+        Blocks(a0, b0, c0, d0, to, streams);
+        Blocks(a1, b1, c1, d1, to + TileKernel.Columns, streams);
+        Blocks(a2, b2, c2, d2, to + 2 * TileKernel.Columns, streams);
+        Blocks(a3, b3, c3, d3, to + 3 * TileKernel.Columns, streams);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -169,14 +169,33 @@ internal static unsafe class PanelPacker
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Blocks(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to)
+    private static void Blocks(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to, bool streams)
     {
         const byte Even = 0x88, Odd = 0xdd;
         var (even1, odd1) = (Avx512F.Shuffle4x128(a, b, Even), Avx512F.Shuffle4x128(a, b, Odd));
         var (even2, odd2) = (Avx512F.Shuffle4x128(c, d, Even), Avx512F.Shuffle4x128(c, d, Odd));
-        Avx512F.Shuffle4x128(even1, even2, Even).Store(to);
-        Avx512F.Shuffle4x128(odd1, odd2, Even).Store(to + 4 * TileKernel.Columns);
-        Avx512F.Shuffle4x128(even1, even2, Odd).Store(to + 8 * TileKernel.Columns);
-        Avx512F.Shuffle4x128(odd1, odd2, Odd).Store(to + 12 * TileKernel.Columns);
+        Put(Avx512F.Shuffle4x128(even1, even2, Even), to, streams);
+        Put(Avx512F.Shuffle4x128(odd1, odd2, Even), to + 4 * TileKernel.Columns, streams);
+        Put(Avx512F.Shuffle4x128(even1, even2, Odd), to + 8 * TileKernel.Columns, streams);
+        Put(Avx512F.Shuffle4x128(odd1, odd2, Odd), to + 12 * TileKernel.Columns, streams);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put(Vector512<float> lanes, float* to, bool streams)
+    {
+        if (streams) lanes.StoreAlignedNonTemporal(to);
+        else lanes.Store(to);
+    }
+
+    private static void SixteenByFour(float* from, nint stride, float* to, bool streams)
+    {
+        if (streams && Avx.IsSupported)
+        {
+            LaneTranspose.SixteenByFourStreamed(from, stride, to, TileKernel.Columns);
+            return;
+        }
+
+        LaneTranspose.EightByFour(from, stride, to, TileKernel.Columns);
+        LaneTranspose.EightByFour(from + 8 * stride, stride, to + 8, TileKernel.Columns);
     }
 }

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
 
-/// <summary>Writes what nobody reads soon past the caches: gradients of weights, and weights packed for later.</summary>
+/// <summary>Writes what nobody reads soon past the caches: gradients of weights.</summary>
 internal static unsafe class StreamStore
 {
     private const int Line = 64;
@@ -15,13 +15,6 @@ internal static unsafe class StreamStore
         else if (Vector512.IsHardwareAccelerated) Stream<Lanes16>(tile, rows, to, stride);
         else if (Vector256.IsHardwareAccelerated) Stream<Lanes8>(tile, rows, to, stride);
         else Stream<Lanes4>(tile, rows, to, stride);
-    }
-
-    /// <summary>Copies whole rows of 32 columns, from and to where they are aligned.</summary>
-    public static void Copy(float* from, float* to, long rows)
-    {
-        const int Together = 1 << 20;
-        for (long row = 0; row < rows; row += Together) Rows(from + row * TileKernel.Columns, (int)Math.Min(Together, rows - row), to + row * TileKernel.Columns, TileKernel.Columns, TileKernel.Columns);
     }
 
     private static void Stream<TLanes>(float* tile, int rows, float* to, nint stride)

@@ -105,6 +105,22 @@ internal static unsafe class LaneTranspose
         d.Store(columns + 3 * columnStride);
     }
 
+    /// <summary>Sixteen rows of four values to four columns of sixteen lanes, each written past the caches as a whole line.</summary>
+    public static void SixteenByFourStreamed(float* rows, nint stride, float* columns, nint columnStride)
+    {
+        var (a, b, c, d) = Turn(BothFourth(rows, stride), BothFourth(rows + stride, stride), BothFourth(rows + 2 * stride, stride), BothFourth(rows + 3 * stride, stride));
+        rows += Half * stride;
+        var (e, f, g, h) = Turn(BothFourth(rows, stride), BothFourth(rows + stride, stride), BothFourth(rows + 2 * stride, stride), BothFourth(rows + 3 * stride, stride));
+        a.StoreAlignedNonTemporal(columns);
+        e.StoreAlignedNonTemporal(columns + Half);
+        b.StoreAlignedNonTemporal(columns + columnStride);
+        f.StoreAlignedNonTemporal(columns + columnStride + Half);
+        c.StoreAlignedNonTemporal(columns + 2 * columnStride);
+        g.StoreAlignedNonTemporal(columns + 2 * columnStride + Half);
+        d.StoreAlignedNonTemporal(columns + 3 * columnStride);
+        h.StoreAlignedNonTemporal(columns + 3 * columnStride + Half);
+    }
+
     private static void HalfOfFourToRows(float* columns, float* rows, int count)
     {
         var (a, b, c, d) = Turn(Vector256.Load(columns), Vector256.Load(columns + Lanes), Vector256.Load(columns + 2 * Lanes), Vector256.Load(columns + 3 * Lanes));
