@@ -119,7 +119,7 @@ public sealed class ModelFamilyTests
         }
     }
 
-    private static WrittenCheckpoint Write(TemporaryFolder folder, FamilyCase each, int layout, int prefix, int way)
+    internal static WrittenCheckpoint Write(TemporaryFolder folder, FamilyCase each, int layout, int prefix, int way)
     {
         var model = Read(each.Json, out _);
         var of = ModelFamilies.Find(each.Family)!.Layouts[layout];

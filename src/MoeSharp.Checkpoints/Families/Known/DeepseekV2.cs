@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace MoeSharp.Checkpoints;
@@ -13,7 +14,7 @@ internal static partial class ModelFamilies
             config.Require("scoring_func", "softmax");
             config.Require("topk_method", "greedy", "group_limited_greedy");
             config.Require("norm_topk_prob", false);        // where it is true, the published code and transformers differ
-            bool isLimited = config.Moe.Find("topk_method") is { } method && method.ValueEquals("group_limited_greedy");
+            bool isLimited = config.Moe.Find("topk_method") is { ValueKind: JsonValueKind.String } method && method.ValueEquals("group_limited_greedy");
             return DescribeDeepseek(config, router => router with { GroupLimit = isLimited ? config.Groups(GroupRanking.Max) : null });
         },
         Layouts = [DeepseekLayout],
