@@ -1,17 +1,20 @@
 namespace MoeSharp;
 
-/// <summary>Sorts the kept pairs of a plan by expert: a counting sort, so that the pairs of an expert stay in the order of tokens.</summary>
-internal static class ExpertOrder
+/// <summary>
+/// Sorts the kept pairs of a plan by expert: a counting sort, so that the pairs of an expert stay in the order of tokens. Each thread has two
+/// parts of the pairs and takes from both in turn: alone, a pair whose expert is that of one just before waits for its counter to be stored.
+/// </summary>
+internal static unsafe class ExpertOrder
 {
-    private const int PairsPerPart = 4096;
+    private const int PairsPerThread = 4096;
+    private const int LeastInParts = 512;
 
     /// <summary>Fills <see cref="RoutingPlan.Offsets"/> and <see cref="RoutingPlan.Order"/>.</summary>
     public static void Fill(RoutingPlan plan)
     {
         int[] experts = plan.Slots is null ? plan.Experts : KeptExperts(plan);
-        int parts = Math.Min(experts.Length / PairsPerPart, Environment.ProcessorCount);
-        if (parts > 1) FillInParts(plan, experts, parts);
-        else FillAlone(plan, experts);
+        if (experts.Length < LeastInParts) FillAlone(plan, experts);
+        else FillInParts(plan, experts, Math.Clamp(experts.Length / PairsPerThread, 1, Environment.ProcessorCount));
     }
 
     // few pairs: the offsets themselves count and then move
@@ -27,27 +30,38 @@ internal static class ExpertOrder
         foreach (ref int offset in offsets) offset = row += offset;
 
         // filling moves each offset to its expert's end, which is where the next one's began
-        plan.Order = GC.AllocateUninitializedArray<int>(offsets[^1]);
-        Place(experts, 0, offsets, plan.Order);
+        int[] order = plan.Order = GC.AllocateUninitializedArray<int>(offsets[^1]);
+        for (int pair = 0; pair < experts.Length; pair++)
+        {
+            if (experts[pair] >= 0) order[offsets[experts[pair]]++] = pair;
+        }
+
         offsets[..^1].CopyTo(offsets[1..]);
         offsets[0] = 0;
     }
 
-    private static void FillInParts(RoutingPlan plan, int[] experts, int parts)
+    private static void FillInParts(RoutingPlan plan, int[] experts, int threads)
     {
-        int[][] next = new int[parts][];        // per part: counts, then where its next pair of each expert goes
-        Parallel.For(0, parts, part => next[part] = Count(Part(experts, part, parts), plan.ExpertCount));
+        int count = plan.ExpertCount, parts = 2 * threads;
+        int[] next = new int[parts * count];        // per part: counts, then where its next pair of each expert goes
+        ForEach(threads, thread => Count(experts, thread, threads, next, count));
 
         int row = 0;
-        for (int expert = 0; expert < plan.ExpertCount; expert++)
+        for (int expert = 0; expert < count; expert++)
         {
             plan.Offsets[expert] = row;
-            foreach (int[] places in next) (places[expert], row) = (row, row + places[expert]);
+            for (int place = expert; place < next.Length; place += count) (next[place], row) = (row, row + next[place]);
         }
 
-        plan.Offsets[plan.ExpertCount] = row;
-        int[] order = plan.Order = GC.AllocateUninitializedArray<int>(row);
-        Parallel.For(0, parts, part => Place(Part(experts, part, parts), (int)((long)experts.Length * part / parts), next[part], order));
+        plan.Offsets[count] = row;
+        int[] order = plan.Order = new int[row];
+        ForEach(threads, thread => Place(experts, thread, threads, next, count, order));
+    }
+
+    private static void ForEach(int threads, Action<int> body)
+    {
+        if (threads == 1) body(0);
+        else Parallel.For(0, threads, body);
     }
 
     private static int[] KeptExperts(RoutingPlan plan)
@@ -57,25 +71,52 @@ internal static class ExpertOrder
         return kept;
     }
 
-    private static ReadOnlySpan<int> Part(int[] experts, int part, int parts) =>
-        experts.AsSpan((int)((long)experts.Length * part / parts)..(int)((long)experts.Length * (part + 1) / parts));
-
-    private static int[] Count(ReadOnlySpan<int> experts, int expertCount)
+    private static void Count(int[] experts, int thread, int threads, int[] next, int count)
     {
-        int[] counts = new int[expertCount];
-        foreach (int expert in experts)
+        var (first, middle, end) = Parts(experts.Length, thread, threads);
+        fixed (int* expert = experts, counts = next)
         {
-            if (expert >= 0) counts[expert]++;
-        }
+            int* of = counts + 2 * thread * count;
+            for (int a = first, b = middle; a < middle; a++, b++)
+            {
+                Count(expert[a], of);
+                Count(expert[b], of + count);
+            }
 
-        return counts;
+            for (int b = middle + (middle - first); b < end; b++) Count(expert[b], of + count);
+        }
     }
 
-    private static void Place(ReadOnlySpan<int> experts, int firstPair, Span<int> next, int[] order)
+    private static void Place(int[] experts, int thread, int threads, int[] next, int count, int[] order)
     {
-        for (int i = 0; i < experts.Length; i++)
+        var (first, middle, end) = Parts(experts.Length, thread, threads);
+        fixed (int* expert = experts, places = next, pairs = order)
         {
-            if (experts[i] >= 0) order[next[experts[i]]++] = firstPair + i;
+            int* of = places + 2 * thread * count;
+            for (int a = first, b = middle; a < middle; a++, b++)
+            {
+                Place(a, expert[a], of, pairs);
+                Place(b, expert[b], of + count, pairs);
+            }
+
+            for (int b = middle + (middle - first); b < end; b++) Place(b, expert[b], of + count, pairs);
         }
+    }
+
+    /// <summary>Where the two parts of a thread begin, and where they end; the second may have one pair more.</summary>
+    private static (int First, int Middle, int End) Parts(int pairs, int thread, int threads)
+    {
+        int first = (int)((long)pairs * thread / threads), end = (int)((long)pairs * (thread + 1) / threads);
+        return (first, first + (end - first) / 2, end);
+    }
+
+    private static void Count(int expert, int* counts)
+    {
+        if (expert >= 0) counts[expert]++;
+    }
+
+    private static void Place(int pair, int expert, int* next, int* order)
+    {
+        if (expert >= 0) order[next[expert]++] = pair;
     }
 }
