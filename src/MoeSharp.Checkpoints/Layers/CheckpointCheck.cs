@@ -1,5 +1,3 @@
-using System.Runtime.ExceptionServices;
-
 namespace MoeSharp.Checkpoints;
 
 /// <summary>Holds the tensors of a checkpoint against its config: all parameters of MoE layers are there, and nothing else is in them.</summary>
@@ -37,22 +35,18 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
     /// <summary>Finds the parameters of some layers, of several at once; what is wrong is told in their order.</summary>
     private void CheckLayers(int[] layers)
     {
-        var used = layers.Select(_ => new HashSet<string>()).ToArray();
-        var faults = layers.Select(_ => new List<string>()).ToArray();
-        try
+        foreach (var (layer, used, faults) in OrderedParallel.Select(layers, Resolve, CancellationToken.None))
         {
-            Parallel.For(0, layers.Length, i => LayerResolver.Resolve(index, place, model.Quantization, layers[i], model.Moe(layers[i]), used[i], faults[i]));
+            _used.Add(layer, used);
+            if (_faults.Count <= EnoughFaults) _faults.AddRange(faults);
         }
-        catch (AggregateException e)
-        {
-            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
-        }
+    }
 
-        for (int i = 0; i < layers.Length; i++)
-        {
-            _used.Add(layers[i], used[i]);
-            if (_faults.Count <= EnoughFaults) _faults.AddRange(faults[i]);
-        }
+    private (int Layer, HashSet<string> Used, List<string> Faults) Resolve(int layer)
+    {
+        var (used, faults) = (new HashSet<string>(), new List<string>());
+        LayerResolver.Resolve(index, place, model.Quantization, layer, model.Moe(layer), used, faults);
+        return (layer, used, faults);
     }
 
     private void CheckEmbedding()

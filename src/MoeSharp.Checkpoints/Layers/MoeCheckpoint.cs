@@ -15,10 +15,11 @@ public sealed class MoeCheckpoint : IDisposable
 
     private readonly IDisposable _files;
     private readonly Func<string, IWeightIndex> _weightsOf;
+    private readonly Lazy<JsonObject?> _config;
 
-    private MoeCheckpoint(string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, Func<string, IWeightIndex> weightsOf)
+    private MoeCheckpoint(string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, Func<string, IWeightIndex> weightsOf, Func<JsonObject?> config)
     {
-        (Path, Model, Family, Tensors, _files, Place, _weightsOf) = (path, model, family, tensors, files, place, weightsOf);
+        (Path, Model, Family, Tensors, _files, Place, _weightsOf, _config) = (path, model, family, tensors, files, place, weightsOf, new(config));
         MoeLayers = [.. model.HeldMoeLayers];
     }
 
@@ -44,7 +45,7 @@ public sealed class MoeCheckpoint : IDisposable
     internal LayerPlace Target => Names is null ? Place : new(Family.Layouts[0], Family.Layouts[0].Prefixes[0]);
 
     /// <summary>The config in the family's usual keys where the files have it in others; null for the folder's own file.</summary>
-    internal JsonObject? Config { get; private init; }
+    internal JsonObject? Config => _config.Value;       // for conversions alone
 
     /// <summary>The indices of the layers that are a Mixture of Experts, and that are here (<see cref="ModelDescription.HeldLayers"/>).</summary>
     public IReadOnlyList<int> MoeLayers { get; }
@@ -71,7 +72,7 @@ public sealed class MoeCheckpoint : IDisposable
         {
             var (model, family, names, config) = GgufConfig.Read(file, out var warnings);
             var place = new LayerPlace(GgufFamily.Layout, GgufFamily.Layout.Prefixes[0]);
-            return Checked(path, model, family, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file), names, config);
+            return Checked(path, model, family, file, file, place, warnings, new GgufWeights(file), _ => new GgufWeights(file), names, () => config);
         }
         catch
         {
@@ -95,7 +96,7 @@ public sealed class MoeCheckpoint : IDisposable
             weights = new WeightIndex(files, quantization, valueLimit: valueLimit);
             var names = family.Native is { } native && native.Prefix == place.Prefix ? native.Names : null;
             return Checked(
-                folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix), names, NativeConfig.FindPublished(config));
+                folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix), names, () => NativeConfig.FindPublished(config));
         }
         catch
         {
@@ -106,11 +107,11 @@ public sealed class MoeCheckpoint : IDisposable
 
     private static MoeCheckpoint Checked(
         string path, ModelDescription model, ModelFamily family, ITensorSource tensors, IDisposable files, LayerPlace place, IReadOnlyList<string> warnings, IWeightIndex all, Func<string, IWeightIndex> weightsOf,
-        TensorNames? names, JsonObject? config)
+        TensorNames? names, Func<JsonObject?> config)
     {
         var check = new CheckpointCheck(model, tensors, place, all);
         check.Run();
-        return new MoeCheckpoint(path, model, family, tensors, files, place, weightsOf) { Names = names, Config = config, Warnings = [.. warnings, .. check.Warnings] };
+        return new MoeCheckpoint(path, model, family, tensors, files, place, weightsOf, config) { Names = names, Warnings = [.. warnings, .. check.Warnings] };
     }
 
     /// <summary>A MoE layer; the values that could contradict its shapes (scales, groups) are checked first.</summary>

@@ -11,13 +11,13 @@ internal sealed class ModuleNames
     private static readonly TimeSpan PatternTime = TimeSpan.FromSeconds(1);     // patterns come out of files
 
     private readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> _plain;
-    private readonly Lazy<Regex>[] _patterns;
+    private readonly (string Pattern, Lazy<Regex> Regex)[] _patterns;
 
     public ModuleNames(IReadOnlyList<string> names)
     {
         Names = names;
         _plain = names.Where(name => !IsPattern(name)).ToHashSet().GetAlternateLookup<ReadOnlySpan<char>>();
-        _patterns = [.. names.Where(IsPattern).Select(name => new Lazy<Regex>(() => new Regex($"^(?:{Pattern(name)})", RegexOptions.CultureInvariant, PatternTime)))];
+        _patterns = [.. names.Where(IsPattern).Select(Pattern).Select(pattern => (pattern, new Lazy<Regex>(() => new Regex($"^(?:{pattern})", RegexOptions.CultureInvariant, PatternTime))))];
     }
 
     /// <summary>The names as they are given.</summary>
@@ -25,7 +25,7 @@ internal sealed class ModuleNames
 
     /// <summary>Whether one of them names a module.</summary>
     /// <exception cref="MoeException">A pattern takes too long to match.</exception>
-    public bool Match(string module) => MatchPlain(module) || Array.Exists(_patterns, pattern => IsMatch(pattern.Value, module));
+    public bool Match(string module) => MatchPlain(module) || Array.Exists(_patterns, each => IsMatch(each.Regex.Value, each.Pattern, module));
 
     private bool MatchPlain(ReadOnlySpan<char> module)
     {
@@ -40,15 +40,15 @@ internal sealed class ModuleNames
         return false;
     }
 
-    private static bool IsMatch(Regex pattern, string module)
+    private static bool IsMatch(Regex regex, string pattern, string module)
     {
         try
         {
-            return pattern.IsMatch(module);
+            return regex.IsMatch(module);
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new MoeException($"The pattern {TensorName.Quote(pattern.ToString())} of the quantization_config takes more than {PatternTime.TotalSeconds} s to match; simplify it.", e);
+            throw new MoeException($"The pattern {TensorName.Quote(pattern)} of the quantization_config takes more than {PatternTime.TotalSeconds} s to match; simplify it.", e);
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
 
-namespace MoeSharp.Training;
+namespace MoeSharp;
 
 /// <summary>Work on many items at once whose results keep the order of the items.</summary>
 internal static class OrderedParallel
