@@ -1,13 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
 internal sealed unsafe partial class RoutingPass
 {
-    private const int LongestTogether = 256;    // sixteen longer rows do not stay in the nearest cache
+    private const int LongestTogether = 256;            // sixteen longer rows do not stay in the nearest cache
+    private const int LongestPlainTogether = 64;        // of a longer row its own way is faster
 
     private long _faultyToken = long.MaxValue;
     private float[]? _choices;              // [T, E]: where the selection looks at all tokens
@@ -85,7 +85,8 @@ internal sealed unsafe partial class RoutingPass
 
         var row = RowScratch.Of(_padded);
         if (ChoiceBias is not null) RowMath.Load(ChoiceBias, row.Bias, _experts, 0);
-        bool together = _given is null && _router.Select is Selection.TopK && _router.TopK <= RowMath.Lanes && _padded is > RowMath.Lanes and <= LongestTogether && (_mask is null || !_masksRouting);
+        bool together = _given is null && _router.Select is Selection.TopK && _router.TopK <= RowMath.Lanes && (_mask is null || !_masksRouting)
+            && _padded > RowMath.Lanes && _padded <= (IsPlainSoftmax ? LongestPlainTogether : LongestTogether);
         fixed (int* experts = Plan.Experts)
         fixed (float* weights = Plan.Weights)
         {
@@ -177,29 +178,42 @@ internal sealed unsafe partial class RoutingPass
         _given is null && _router is { Select: Selection.TopK, Score: ScoreFunction.Softmax, GroupLimit: null } && _bias is null && _router.TopK <= RowMath.Lanes && _padded > RowMath.Lanes;
 
     /// <summary>
-    /// The k largest of a softmax in one pass fewer: the k-th largest of the logits' lanes tells before the scores are there what they have to
-    /// reach, but for the rounding of the exponential. Rows where it does not are looked through for each expert.
+    /// The k largest of a softmax: the k-th largest of the logits' lanes tells before the scores are there which these can be. Only what can
+    /// be is divided where no scores are kept. Rows that have much of it are looked through for each expert.
     /// </summary>
     private int RoutePlainRow(int token, RowScratch row, int* experts, float* weights)
     {
         float* logits = _logits + (long)token * _experts, kept = _kept is null ? null : _kept + (long)token * _experts;
         float* scores = kept is not null && _padded == _experts ? kept : row.Softmax;
-        Prefetch(logits + 2L * _experts, _experts);     // rows cross pages, where the hardware stops looking ahead
         row.TakeLogits(logits, _experts);
         var maxima = RowMath.Maxima(row.Logits, _padded, out bool hasNaN);
-        float max = RowMath.Max(maxima), factor = 1 / RowMath.ExpSum(row.Logits, scores, _experts, max);
-        float least = RowTopK.Value(LaneSort.Descending(RowTopK.Key(maxima))[_router.TopK - 1]);
-        float score = RowMath.ExpBelow(Vector512.Create(least), Vector512.Create(max)).ToScalar() * factor;
+        float max = RowMath.Max(maxima), least = RowTopK.Value(LaneSort.Descending(RowTopK.Key(maxima))[_router.TopK - 1]);
 
         ulong* marks = (ulong*)row.Ranks;
         int words = (_padded + 63) / 64;
         marks[words - 1] = 0;
-        RowMath.ScaleAndMark(scores, _padded, factor, score * (1 - 1e-6f), (ushort*)marks);
+        // rows cross pages, where the hardware stops looking ahead
+        float factor = 1 / RowMath.ExpSum(row.Logits, kept is null ? null : scores, _experts, max, LeastOfSameScore(least, max), (ushort*)marks, ahead: logits + 2L * _experts - row.Logits);
+        if (kept is not null) RowMath.Scale(scores, _padded, factor);
         if (kept is not null && kept != scores) new ReadOnlySpan<float>(scores, _experts).CopyTo(new Span<float>(kept, _experts));
-        if (!RowTopK.SelectMarked(scores, marks, words, _router.TopK, experts))
+
+        int* marked = row.Places;
+        int count = RowTopK.Marked(marks, words, marked);
+        if (count < _router.TopK || count > RowTopK.MostCandidates)
         {
+            if (kept is null)
+            {
+                RowMath.ExpSum(row.Logits, scores, _experts, max);
+                RowMath.Scale(scores, _padded, factor);
+            }
+
             RowTopK.Keys(scores, row.Keys, _experts);
             RowTopK.SelectByPasses(row.Keys, _padded, _router.TopK, experts);
+        }
+        else
+        {
+            if (kept is null) RowMath.ScoreAt(marked, count, row.Logits, max, factor, scores);
+            RowTopK.SelectMarked(scores, marked, count, _router.TopK, experts);
         }
 
         RawWeights(scores, logits, experts, weights, _router.TopK);
@@ -208,11 +222,8 @@ internal sealed unsafe partial class RoutingPass
         return _router.TopK;
     }
 
-    private static void Prefetch(float* row, int count)
-    {
-        if (!Sse.IsSupported) return;
-        for (int i = 0; i < count; i += RowMath.Lanes) Sse.Prefetch0(row + i);
-    }
+    /// <summary>A logit below any whose score may equal that of <paramref name="logit"/> by rounding; far below the largest, all logits.</summary>
+    private static float LeastOfSameScore(float logit, float max) => logit < max - 60 ? float.NegativeInfinity : logit - 2e-5f;
 
     /// <summary>Fills the experts and raw weights of a token and returns their number.</summary>
     private int Select(int token, RowScratch row, int* experts, float* raw)

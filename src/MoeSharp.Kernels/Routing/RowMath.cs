@@ -17,6 +17,10 @@ internal static unsafe class RowMath
     /// <summary>Values per vector.</summary>
     public const int Lanes = 16;
 
+    // of the exponential: adding the rounder leaves the nearest whole number, and a float's exponent bias, in the lowest bits
+    private const float Rounder = 12_582_912f + 127, ToPower = 1.44269504f, Ln2High = -0.693359375f, Ln2Low = 2.12194440e-4f, Lowest = -88;      // at the lowest the power is zero
+    private const float C7 = 1.9875691500e-4f, C6 = 1.3981999507e-3f, C5 = 8.3334519073e-3f, C4 = 4.1665795894e-2f, C3 = 1.6666665459e-1f, C2 = 5.0000001201e-1f;
+
     /// <summary>The number of each lane. (That of <see cref="Vector512{T}"/> is filled lane by lane at every use without 512-bit registers.)</summary>
     public static Vector512<int> Indices
     {
@@ -57,31 +61,68 @@ internal static unsafe class RowMath
     /// exp(row - max) into <paramref name="exponentials"/>, and their sum. Equal values give 1 even when they are infinite, so that a
     /// softmax of infinities is their limit: even over +inf, or over all when everything is -inf.
     /// </summary>
+    public static float ExpSum(float* row, float* exponentials, int count, float max) => ExpSum(row, exponentials, count, max, 0, null, 0);
+
+    /// <summary>
+    /// The same, written only where <paramref name="exponentials"/> is not null. Marks the values that reach <paramref name="least"/>, a bit
+    /// each and sixteen by sixteen, unless <paramref name="marks"/> is null; fetches what lies <paramref name="ahead"/> values after them.
+    /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static float ExpSum(float* row, float* exponentials, int count, float max)
+    public static float ExpSum(float* row, float* exponentials, int count, float max, float least, ushort* marks, long ahead)
     {
-        var (top, sum) = (Vector512.Create(max), Vector512<float>.Zero);
+        var (top, bound, sum) = (Vector512.Create(max), Vector512.Create(least), Vector512<float>.Zero);
         int i = 0;
-        for (; i + Lanes <= count; i += Lanes)
+        for (; i + 2 * Lanes <= count; i += 2 * Lanes)
         {
-            var exponential = ExpBelow(Vector512.Load(row + i), top);
-            exponential.Store(exponentials + i);
-            sum += exponential;
+            var (first, second) = (Vector512.Load(row + i), Vector512.Load(row + i + Lanes));
+            if (ahead != 0)
+            {
+                Prefetch(row + i + ahead);
+                Prefetch(row + i + ahead + Lanes);
+            }
+
+            if (marks is not null)
+            {
+                *marks++ = Mark(first, bound);
+                *marks++ = Mark(second, bound);
+            }
+
+            ExpBelow(ref first, ref second, top);
+            if (exponentials is not null)
+            {
+                first.Store(exponentials + i);
+                second.Store(exponentials + i + Lanes);
+            }
+
+            sum += first;
+            sum += second;
         }
 
-        if (i < count)
+        for (; i < count; i += Lanes)
         {
-            var exponential = ExpBelow(Vector512.Load(row + i), top) & LanesBelow(count - i);
-            exponential.Store(exponentials + i);
+            var value = Vector512.Load(row + i);
+            var exponential = ExpBelow(value, top) & LanesBelow(count - i);
+            if (marks is not null) *marks++ = (ushort)(Mark(value, bound) & LanesBelow(count - i).ExtractMostSignificantBits());
+            if (exponentials is not null) exponential.Store(exponentials + i);
             sum += exponential;
         }
 
         return Sum(sum);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ushort Mark(Vector512<float> value, Vector512<float> least) => (ushort)Vector512.GreaterThanOrEqual(value, least).ExtractMostSignificantBits();
+
+    /// <summary>Brings the line of an address nearer, which may lie outside of everything.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(float* line)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(line);
+    }
+
     /// <summary>
     /// e^x to about one unit in the last place: 2^n · P(r) with x = n · ln 2 + r (Cody and Waite 1980; the polynomial is Cephes' expf). Zero
-    /// below the smallest normal number.
+    /// where n is below -126, the least exponent of a normal number.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
@@ -92,33 +133,77 @@ internal static unsafe class RowMath
 
     /// <summary>exp(value - max), and 1 where both are equal.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) =>
-        ExpOfBounded(Sse.IsSupported
+    public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) => ExpOfBounded(Below(value, max));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Below(Vector512<float> value, Vector512<float> max) =>
+        Sse.IsSupported
             ? Vector512.MinNative(value - max, Vector512<float>.Zero)       // of a number and none, the second
-            : Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max));
+            : Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max);
 
     // of what does not overflow
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> ExpOfBounded(Vector512<float> x)
     {
-        // adding it leaves the nearest whole number, and a float's exponent bias, in the lowest bits
-        var rounder = Vector512.Create(12_582_912f + 127);
-        var rounded = Vector512.FusedMultiplyAdd(x, Vector512.Create(1.44269504f), rounder);
-        var n = rounded - rounder;
-        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), x);
-        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+        x = Vector512.MaxNative(x, Vector512.Create(Lowest));
+        var rounded = Vector512.FusedMultiplyAdd(x, Vector512.Create(ToPower), Vector512.Create(Rounder));
+        var n = rounded - Vector512.Create(Rounder);
+        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(Ln2High), x);
+        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(Ln2Low), r);
 
-        var p = Vector512.Create(1.9875691500e-4f);
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1.3981999507e-3f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(8.3334519073e-3f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(4.1665795894e-2f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1.6666665459e-1f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(5.0000001201e-1f));
+        var p = Vector512.Create(C7);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C6));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C5));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C4));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C3));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C2));
         p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
-
-        var power = (rounded.AsInt32() << 23).AsSingle();
-        return Select(Vector512.LessThan(x, Vector512.Create(-87.3f)), Vector512<float>.Zero, p * power);
+        return p * Power(rounded);
     }
+
+    /// <summary>
+    /// <see cref="ExpBelow(Vector512{float}, Vector512{float})"/> of two vectors, in place and step by step: every step waits for the one
+    /// before it, and a processor looks ahead by less than one exponential.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void ExpBelow(ref Vector512<float> a, ref Vector512<float> b, Vector512<float> max)
+    {
+        var lowest = Vector512.Create(Lowest);
+        var (x, y) = (Vector512.MaxNative(Below(a, max), lowest), Vector512.MaxNative(Below(b, max), lowest));
+        var (log, rounder) = (Vector512.Create(ToPower), Vector512.Create(Rounder));
+        var m = Vector512.FusedMultiplyAdd(x, log, rounder);
+        var n = Vector512.FusedMultiplyAdd(y, log, rounder);
+        var ln = Vector512.Create(Ln2High);
+        var r = Vector512.FusedMultiplyAdd(m - rounder, ln, x);
+        var s = Vector512.FusedMultiplyAdd(n - rounder, ln, y);
+        ln = Vector512.Create(Ln2Low);
+        r = Vector512.FusedMultiplyAdd(m - rounder, ln, r);
+        s = Vector512.FusedMultiplyAdd(n - rounder, ln, s);
+
+        var (highest, next) = (Vector512.Create(C7), Vector512.Create(C6));
+        var p = Vector512.FusedMultiplyAdd(highest, r, next);
+        var q = Vector512.FusedMultiplyAdd(highest, s, next);
+        next = Vector512.Create(C5);
+        p = Vector512.FusedMultiplyAdd(p, r, next);
+        q = Vector512.FusedMultiplyAdd(q, s, next);
+        next = Vector512.Create(C4);
+        p = Vector512.FusedMultiplyAdd(p, r, next);
+        q = Vector512.FusedMultiplyAdd(q, s, next);
+        next = Vector512.Create(C3);
+        p = Vector512.FusedMultiplyAdd(p, r, next);
+        q = Vector512.FusedMultiplyAdd(q, s, next);
+        next = Vector512.Create(C2);
+        p = Vector512.FusedMultiplyAdd(p, r, next);
+        q = Vector512.FusedMultiplyAdd(q, s, next);
+        p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
+        q = Vector512.FusedMultiplyAdd(q, s * s, s + Vector512<float>.One);
+        a = p * Power(m);
+        b = q * Power(n);
+    }
+
+    // the exponent's bits are the lowest of what was rounded
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Power(Vector512<float> rounded) => (rounded.AsInt32() << 23).AsSingle();
 
     /// <summary>The sum of the lanes, halves first: the order is part of what <see cref="TokenBlock"/> repeats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -138,15 +223,18 @@ internal static unsafe class RowMath
         for (int i = 0; i < padded; i += Lanes) (Vector512.Load(row + i) * scale).Store(row + i);
     }
 
-    /// <summary>row · factor, in place; marks what reaches <paramref name="threshold"/> then, a bit each and sixteen by sixteen.</summary>
-    public static void ScaleAndMark(float* row, int padded, float factor, float threshold, ushort* marks)
+    /// <summary>exp(row - max) · factor at some places into the same of <paramref name="scores"/>.</summary>
+    public static void ScoreAt(int* places, int count, float* row, float max, float factor, float* scores)
     {
-        var (scale, least) = (Vector512.Create(factor), Vector512.Create(threshold));
-        for (int i = 0; i < padded; i += Lanes)
+        var (top, scale) = (Vector512.Create(max), Vector512.Create(factor));
+        for (; count > 0; count -= Lanes, places += Lanes)
         {
-            var scaled = Vector512.Load(row + i) * scale;
-            scaled.Store(row + i);
-            *marks++ = (ushort)Vector512.GreaterThanOrEqual(scaled, least).ExtractMostSignificantBits();
+            Vector512<float> values = default;
+            float* lanes = (float*)&values;
+            int together = Math.Min(count, Lanes);
+            for (int i = 0; i < together; i++) lanes[i] = row[places[i]];
+            values = ExpBelow(values, top) * scale;
+            for (int i = 0; i < together; i++) scores[places[i]] = lanes[i];
         }
     }
 

@@ -74,6 +74,9 @@ internal sealed unsafe class RowScratch
 
     public int* Selected => Ints(3);
 
+    /// <summary>The places of what may be chosen of a row: where the keys of tokens are that are routed together, as such a row is not.</summary>
+    public int* Places => BlockKeys(0);
+
     /// <summary>The scores of one of sixteen tokens that are routed together.</summary>
     public float* BlockScores(int place) => Floats(11 + place);
 

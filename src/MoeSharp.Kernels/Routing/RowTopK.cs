@@ -9,8 +9,10 @@ namespace MoeSharp;
 internal static unsafe class RowTopK
 {
     private const int LongestOfOneVector = 256;     // longer rows have more candidates more often than not
-    private const int MostCandidates = 2 * RowMath.Lanes;
     private const int BitsTogether = 4;
+
+    /// <summary>The most that are ranked by counting.</summary>
+    public const int MostCandidates = 2 * RowMath.Lanes;
 
     /// <summary>The key of what cannot be chosen: padding, and what was chosen already.</summary>
     public const int Taken = int.MinValue;
@@ -67,12 +69,11 @@ internal static unsafe class RowTopK
     }
 
     /// <summary>
-    /// The indices of the <paramref name="k"/> largest of <paramref name="values"/>, none of them negative, so that their bits are their keys.
-    /// <paramref name="marks"/> has a bit for each that reaches some bound; false where these are too few, or too many to rank.
+    /// The places of the bits of <paramref name="marks"/>, in order, and their number; where they are more than
+    /// <see cref="MostCandidates"/>, some of them. Writes up to <see cref="BitsTogether"/> more than there are.
     /// </summary>
-    public static bool SelectMarked(float* values, ulong* marks, int words, int k, int* selected)
+    public static int Marked(ulong* marks, int words, int* places)
     {
-        int* candidates = stackalloc int[MostCandidates], places = stackalloc int[MostCandidates + BitsTogether];
         int count = 0;
         for (int word = 0; word < words; word++)
         {
@@ -85,11 +86,18 @@ internal static unsafe class RowTopK
             }
         }
 
-        if (count < k || count > MostCandidates) return false;
+        return count;
+    }
 
+    /// <summary>
+    /// The indices of the <paramref name="k"/> largest of those <paramref name="values"/> that stand at the given places, which ascend and are
+    /// at least k and at most <see cref="MostCandidates"/>. None is negative, so that their bits are their keys.
+    /// </summary>
+    public static void SelectMarked(float* values, int* places, int count, int k, int* selected)
+    {
+        int* candidates = stackalloc int[MostCandidates];
         for (int i = 0; i < count; i++) candidates[i] = ((int*)values)[places[i]];
         SelectRanked(candidates, places, count, k, selected);
-        return true;
     }
 
     /// <summary>The largest key of every lane.</summary>

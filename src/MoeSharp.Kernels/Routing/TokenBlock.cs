@@ -64,7 +64,7 @@ internal sealed unsafe class TokenBlock
         var max = Max(_scores, count, out bool hasNaN);
         if (hasNaN) return All;
 
-        Score(router.Score, count, max);
+        Score(router.Score, count, max, next: logits + Tokens * count);
         if (kept is not null) LaneTranspose.ToRows((float*)_scores, count, kept);
 
         TopEight.Of(Keys(router.Score, bias, count), count, _best);
@@ -88,29 +88,47 @@ internal sealed unsafe class TokenBlock
         return max;
     }
 
-    /// <summary>Logits to scores, in place.</summary>
-    private void Score(ScoreFunction function, int count, Vector512<float> max)
+    /// <summary>Logits to scores, in place. Meanwhile the next rows come nearer: as many lines as a row has values.</summary>
+    private void Score(ScoreFunction function, int count, Vector512<float> max, float* next)
     {
-        switch (function)
+        if (function == ScoreFunction.Softmax)
         {
-            case ScoreFunction.Softmax: Softmax(count, max); break;
-            case ScoreFunction.Sigmoid: for (int e = 0; e < count; e++) _scores[e] = RowMath.Sigmoid(_scores[e]); break;
-            case ScoreFunction.SqrtSoftplus: for (int e = 0; e < count; e++) _scores[e] = RowMath.SqrtSoftplus(_scores[e]); break;
+            Softmax(count, max, next);
+            return;
+        }
+
+        for (int e = 0; e < count; e++)
+        {
+            RowMath.Prefetch(next + e * Tokens);
+            if (function == ScoreFunction.Sigmoid) _scores[e] = RowMath.Sigmoid(_scores[e]);
+            else if (function == ScoreFunction.SqrtSoftplus) _scores[e] = RowMath.SqrtSoftplus(_scores[e]);
         }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]      // see RowMath
-    private void Softmax(int count, Vector512<float> max)
+    private void Softmax(int count, Vector512<float> max, float* next)
     {
         Vector512<float>* scores = _scores, sums = _sums;
         for (int lane = 0; lane < RowMath.Lanes; lane++)
         {
             var sum = Vector512<float>.Zero;
-            for (int e = lane; e < count; e += RowMath.Lanes)
+            int e = lane;
+            for (; e + RowMath.Lanes < count; e += 2 * RowMath.Lanes)
             {
-                var exponential = RowMath.ExpBelow(scores[e], max);
-                scores[e] = exponential;
-                sum += exponential;
+                RowMath.Prefetch(next + e * Tokens);
+                RowMath.Prefetch(next + (e + RowMath.Lanes) * Tokens);
+                var (first, second) = (scores[e], scores[e + RowMath.Lanes]);
+                RowMath.ExpBelow(ref first, ref second, max);
+                (scores[e], scores[e + RowMath.Lanes]) = (first, second);
+                sum += first;
+                sum += second;
+            }
+
+            if (e < count)
+            {
+                RowMath.Prefetch(next + e * Tokens);
+                scores[e] = RowMath.ExpBelow(scores[e], max);
+                sum += scores[e];
             }
 
             sums[lane] = sum;

@@ -119,24 +119,31 @@ public sealed class RoutingKernelTests
     [InlineData(1000, 16)]
     public void Route_SoftmaxOfManyExperts_TakesTheFirstOfAPlainSort(int experts, int topK)
     {
-        // smooth rows, rows of few values, of neighbours in floating point, and of almost nothing but minus infinity
+        // smooth rows, rows of few values, of neighbours in floating point, of almost nothing but minus infinity, and of what is next to nothing
         var random = new Random(experts + topK);
         const int rows = 40;
-        float[] logits = [.. Enumerable.Range(0, rows * experts).Select(i => (i / experts % 4) switch
+        float[] logits = [.. Enumerable.Range(0, rows * experts).Select(i => (i / experts % 5) switch
         {
             0 => random.NextSingle() * 8 - 4,
             1 => random.Next(-2, 3),
             2 => BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(1.5f) + random.Next(8)),
-            _ => random.Next(experts) < topK ? 100 * random.NextSingle() : float.NegativeInfinity,
+            3 => random.Next(experts) < topK ? 100 * random.NextSingle() : float.NegativeInfinity,
+            _ => i % experts == 1 ? 0 : -50 - 50 * random.NextSingle(),
         })];
         float[] scores = new float[logits.Length];
+        var input = new RoutingInput { Logits = logits, Sequences = 1, SequenceLength = rows };
+        var kernel = RoutingTestKit.Kernel(new() { ExpertCount = experts, TopK = topK });
 
-        var plan = RoutingTestKit.Kernel(new() { ExpertCount = experts, TopK = topK }).Route(new() { Logits = logits, Sequences = 1, SequenceLength = rows }, scores);
+        var (plan, withoutScores) = (kernel.Route(input, scores), kernel.Route(input));
+
+        Assert.Equal(plan.Experts, withoutScores.Experts);
+        Assert.Equal(plan.Weights, withoutScores.Weights);
 
         for (int row = 0; row < rows; row++)
         {
             float[] own = scores[(row * experts)..((row + 1) * experts)];
             Assert.Equal(Enumerable.Range(0, experts).OrderByDescending(e => own[e]).Take(topK), plan.Experts[(row * topK)..((row + 1) * topK)]);
+            Assert.Equal(own.OrderDescending().Take(topK), plan.Weights[(row * topK)..((row + 1) * topK)]);
             Assert.Equal(1, own.Sum(), 1e-5);
         }
     }
