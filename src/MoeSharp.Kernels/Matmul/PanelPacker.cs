@@ -35,13 +35,12 @@ internal static unsafe class PanelPacker
         where T : unmanaged
     {
         int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type);
+        float* square = stackalloc float[Square * Square + Line / sizeof(float)];
+        square = streams ? (float*)(((nint)square + Line - 1) & -Line) : null;
         bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
         int whole = areLanes && rows == Square ? depth / perLane / Square * Square : 0;
-        for (int k = 0; k < whole; k += Square)
-        {
-            FetchNext(source + Square * (stride + k * perLane), Square * Square * perLane);
-            Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns, streams);
-        }
+        var ahead = Lookahead.Of((byte*)source, stride * sizeof(T));
+        for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns, square, ahead.At(k));
 
         if (whole == lanes) return;
 
@@ -54,8 +53,30 @@ internal static unsafe class PanelPacker
             for (int part = 0; part < count; part += Square)
             {
                 FetchNext(source + Square * (stride + (k + part) * perLane), Square * Square * perLane);
-                Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part), streams);
+                Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part), square);
             }
+        }
+    }
+
+    /// <summary>
+    /// The lines to fetch while sixteen rows of a lane's sixteen are packed, as many as these have. A processor follows a few streams by
+    /// itself, not sixteen: of rows longer than a page, a few lines further in each; of shorter ones, what the next half panel is made of.
+    /// </summary>
+    private readonly struct Lookahead(byte* first, nint toNext, int perLane)
+    {
+        private const int Page = 4096, Distance = 4 * Line;
+
+        private readonly byte* _first = first;
+
+        public static Lookahead Of(byte* rows, nint stride) => stride > Page ? new(rows + Distance, stride, sizeof(float)) : new(rows + Square * stride, Line, Square * sizeof(float));
+
+        public Lookahead At(int lane) => new(_first + (nint)lane * perLane, toNext, perLane);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void FetchEight(int line)
+        {
+            if (!Sse.IsSupported || _first is null) return;
+            for (int i = line; i < line + Square / 2; i++) Sse.Prefetch1(_first + i * toNext);
         }
     }
 
@@ -125,11 +146,11 @@ internal static unsafe class PanelPacker
         else new ReadOnlySpan<ushort>(source, count).CopyTo(new(lanes, count));
     }
 
-    private static void Transpose(float* from, nint stride, float* to, int rows, bool streams)
+    private static void Transpose(float* from, nint stride, float* to, int rows, float* square)
     {
         if (rows == Square)
         {
-            Transpose(from, stride, to, streams);
+            Transpose(from, stride, to, square, default);
             return;
         }
 
@@ -139,15 +160,50 @@ internal static unsafe class PanelPacker
         }
     }
 
-    /// <summary>to[k][c] = from[c][k] for 16 by 16 lanes.</summary>
-    private static void Transpose(float* from, nint stride, float* to, bool streams)
+    /// <summary>to[k][c] = from[c][k] for 16 by 16 lanes; by way of <paramref name="square"/> past the caches where that is not null.</summary>
+    private static void Transpose(float* from, nint stride, float* to, float* square, Lookahead ahead)
     {
-        if (!Avx512F.IsSupported)
+        const int Half = Square / 2;
+        ahead.FetchEight(0);
+        if (Avx512F.IsSupported)
         {
-            for (int k = 0; k < Square; k += 4) SixteenByFour(from + k, stride, to + k * TileKernel.Columns, streams);
+            ahead.FetchEight(Half);
+            Turn(from, stride, to, streams: square is not null);
             return;
         }
 
+        float* turned = square is null ? to : square;
+        nint columns = square is null ? TileKernel.Columns : Square;
+        if (Avx.IsSupported)
+        {
+            // both halves of a row's line at once: of rows that are a multiple of a page apart, the nearest cache keeps eight
+            LaneTranspose.EightByEight(from, stride, turned, columns);
+            LaneTranspose.EightByEight(from + Half, stride, turned + Half * columns, columns);
+            ahead.FetchEight(Half);
+            LaneTranspose.EightByEight(from + Half * stride, stride, turned + Half, columns);
+            LaneTranspose.EightByEight(from + Half * stride + Half, stride, turned + Half * columns + Half, columns);
+        }
+        else
+        {
+            for (int k = 0; k < Square; k += 4)
+            {
+                LaneTranspose.EightByFour(from + k, stride, turned + k * columns, columns);
+                LaneTranspose.EightByFour(from + k + Half * stride, stride, turned + k * columns + Half, columns);
+            }
+        }
+
+        if (square is null) return;
+
+        for (int k = 0; k < Square; k++, square += Square, to += TileKernel.Columns)
+        {
+            // not a vector of 512 bits, which the runtime would write into the caches where registers have less
+            Vector256.Load(square).StoreAlignedNonTemporal(to);
+            Vector256.Load(square + Half).StoreAlignedNonTemporal(to + Half);
+        }
+    }
+
+    private static void Turn(float* from, nint stride, float* to, bool streams)
+    {
         // columns 4i + j of four rows come to block i of the j-th vector; then blocks of four vectors change places
         var (a0, a1, a2, a3) = Quad(from, stride);
         var (b0, b1, b2, b3) = Quad(from + 4 * stride, stride);
@@ -185,17 +241,5 @@ internal static unsafe class PanelPacker
     {
         if (streams) lanes.StoreAlignedNonTemporal(to);
         else lanes.Store(to);
-    }
-
-    private static void SixteenByFour(float* from, nint stride, float* to, bool streams)
-    {
-        if (streams && Avx.IsSupported)
-        {
-            LaneTranspose.SixteenByFourStreamed(from, stride, to, TileKernel.Columns);
-            return;
-        }
-
-        LaneTranspose.EightByFour(from, stride, to, TileKernel.Columns);
-        LaneTranspose.EightByFour(from + 8 * stride, stride, to + 8, TileKernel.Columns);
     }
 }
