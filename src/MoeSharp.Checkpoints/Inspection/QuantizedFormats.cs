@@ -3,7 +3,12 @@ namespace MoeSharp.Checkpoints;
 /// <summary>The formats of tensors: quantized weights in words and with their decoded sizes, the rest by their types.</summary>
 internal sealed class QuantizedFormats
 {
-    private readonly Dictionary<string, (string Format, long Parameters)> _quantized = [];
+    private readonly Dictionary<string, (string Format, long Parameters)> _quantized;
+
+    private QuantizedFormats(int tensors)
+    {
+        _quantized = new(tensors);
+    }
 
     /// <summary>Reads the quantized weights.</summary>
     /// <param name="path">The file or folder, for messages.</param>
@@ -13,13 +18,15 @@ internal sealed class QuantizedFormats
     /// <exception cref="CheckpointException">They are at fault; one message lists all that is wrong.</exception>
     public static QuantizedFormats Read(string path, WeightIndex weights, Func<string, bool> isForgiven, out IReadOnlyList<string> warnings)
     {
-        var (formats, faults, odd, found) = (new QuantizedFormats(), new List<string>(), new List<string>(), new List<string>());
+        // codes and scales, of most
+        var formats = new QuantizedFormats(2 * weights.Parts.Weights.Count);
+        var (faults, odd, found) = (new List<string>(), new List<string>(), new List<string>());
         foreach (var parts in weights.Parts.Weights)
         {
             found.Clear();
             if (weights.Read(parts, found) is { } weight) formats.Add(parts, weight);
             odd.AddRange(parts.Warnings);
-            if (found.Count > 0) (isForgiven(parts.TensorNames[0]) ? odd : faults).AddRange(found);
+            if (found.Count > 0) (isForgiven(parts.Tensors[0].Data.Info.Name) ? odd : faults).AddRange(found);
         }
 
         warnings = odd;
@@ -48,7 +55,8 @@ internal sealed class QuantizedFormats
 
     private void Add(WeightParts parts, QuantizedWeight weight)
     {
-        foreach (string tensor in parts.TensorNames) _quantized[tensor] = (weight.Format, tensor == weight.Name ? Count(weight.Shape) : 0);
+        string format = weight.Format;
+        foreach (var (_, data) in parts.Tensors) _quantized[data.Info.Name] = (format, data.Info.Name == weight.Name ? Count(weight.Shape) : 0);
     }
 
     private static long Count(IReadOnlyList<long> shape)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace MoeSharp.Checkpoints;
 
@@ -32,6 +33,9 @@ internal sealed class WeightParts
 
     /// <summary>Whether values that could contradict, such as scales, are read for it. Shapes and group indices, which matrices need, are read anyhow.</summary>
     public bool ChecksValues { get; init; } = true;
+
+    /// <summary>All of its tensors.</summary>
+    public ReadOnlySpan<WeightPart> Tensors => CollectionsMarshal.AsSpan(_parts);
 
     /// <summary>The names of all of its tensors.</summary>
     public IReadOnlyList<string> TensorNames => _parts.ConvertAll(part => part.Data.Info.Name);
