@@ -59,8 +59,8 @@ internal static unsafe class PanelPacker
     }
 
     /// <summary>
-    /// The lines to fetch while sixteen rows of a lane's sixteen are packed, as many as these have. A processor follows a few streams by
-    /// itself, not sixteen: of rows longer than a page, a few lines further in each; of shorter ones, what the next half panel is made of.
+    /// The lines to fetch while sixteen lanes of sixteen rows are packed, as many as these have. A processor follows a few streams by itself,
+    /// not sixteen: of rows longer than a page, a few lines further in each; of shorter ones, what the next half panel is made of.
     /// </summary>
     private readonly struct Lookahead(byte* first, nint toNext, int perLane)
     {
