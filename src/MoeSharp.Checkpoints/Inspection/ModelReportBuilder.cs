@@ -14,7 +14,7 @@ internal sealed class ModelReportBuilder
         _kinds = new(checkpoint.Model, checkpoint.Place);
     }
 
-    public required IEnumerable<(TensorInfo Tensor, string File)> Tensors { get; init; }
+    public required IReadOnlyList<(string Name, IEnumerable<TensorInfo> Tensors)> Files { get; init; }
 
     public required Func<TensorInfo, (string Format, long Parameters)> FormatOf { get; init; }
 
@@ -29,7 +29,7 @@ internal sealed class ModelReportBuilder
         var formats = QuantizedFormats.Read(checkpoint.Path, weights, tensor => kinds.Of(tensor, out _) == TensorKind.Extras, out var warnings);
         return new(checkpoint)
         {
-            Tensors = folder.Files.SelectMany(folder.TensorsOf, (file, tensor) => (tensor, System.IO.Path.GetFileName(file.Path))),
+            Files = [.. folder.Files.Select(file => (System.IO.Path.GetFileName(file.Path), folder.TensorsOf(file)))],
             FormatOf = formats.Of,
             Scales = weights.Parts.Weights.Count > 0 ? new(weights.Parts.ValueBytes, weights.Parts.ChecksValues) : null,
             Warnings = warnings,
@@ -39,31 +39,45 @@ internal sealed class ModelReportBuilder
     /// <summary>A report on a GGUF file.</summary>
     public static ModelReportBuilder OfGguf(MoeCheckpoint checkpoint, GgufFile file)
     {
-        string name = System.IO.Path.GetFileName(file.Path);
         return new(checkpoint)
         {
-            Tensors = file.Tensors.Values.Select(tensor => (tensor, name)),
+            Files = [(System.IO.Path.GetFileName(file.Path), file.Tensors.Values)],
             FormatOf = tensor => (file.Info(tensor.Name).Type.ToString(), file.Info(tensor.Name).Shape.Aggregate(1L, (product, size) => product * size)),
         };
     }
 
     public ModelReport Build()
     {
-        TensorReport[] tensors = [.. Tensors.Select(each => Of(each.Tensor, each.File))];
+        var files = OrderedParallel.Select(Files, file => Of(file.Name, file.Tensors), CancellationToken.None);
+        TensorReport[] tensors = [.. files.SelectMany(file => file.Tensors)];
+        FileReport[] reports = [.. files.Select(file => file.Report)];
         return new()
         {
             Path = _checkpoint.Path,
             Model = _model,
             Tensors = tensors,
-            Totals = TensorTotals.Of(tensors),
-            Kinds = [.. tensors.GroupBy(tensor => tensor.Kind!.Value).OrderBy(kind => kind.Key).Select(kind => new KindReport(kind.Key, TensorTotals.Of(kind), FormatReport.Of(kind)))],
-            Files = [.. tensors.GroupBy(tensor => tensor.File).Select(file => new FileReport(file.Key, TensorTotals.Of(file)))],
+            Totals = TensorTotals.Of(reports.Select(file => file.Totals)),
+            Kinds = Kinds(tensors),
+            Files = reports,
             MoeLayers = [.. _checkpoint.MoeLayers.GroupBy(layer => _model.Moe(layer)).Select(layers => new MoeLayersReport([.. layers], layers.Key))],
             Parameters = tensors.Sum(tensor => tensor.Kind == TensorKind.Extras ? 0 : tensor.Parameters),
             ActiveParameters = CountActive(tensors),
             Scales = Scales,
             Warnings = [.. _checkpoint.Warnings, .. Warnings],
         };
+    }
+
+    private (FileReport Report, TensorReport[] Tensors) Of(string file, IEnumerable<TensorInfo> infos)
+    {
+        TensorReport[] tensors = [.. infos.Select(tensor => Of(tensor, file))];
+        return (new(file, TensorTotals.Of(tensors)), tensors);
+    }
+
+    private static IReadOnlyList<KindReport> Kinds(TensorReport[] tensors)
+    {
+        var formats = tensors.AggregateBy(tensor => (Kind: tensor.Kind!.Value, tensor.Format), default(TensorTotals), TensorTotals.With);
+        return [.. formats.GroupBy(format => format.Key.Kind, format => new FormatReport(format.Key.Format, format.Value)).OrderBy(kind => kind.Key)
+            .Select(kind => new KindReport(kind.Key, TensorTotals.Of(kind.Select(format => format.Totals)), FormatReport.Sorted(kind)))];
     }
 
     private TensorReport Of(TensorInfo tensor, string file)

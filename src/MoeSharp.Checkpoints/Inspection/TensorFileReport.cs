@@ -49,7 +49,7 @@ public sealed record TensorFileReport
             Metadata = file.Metadata,
             Tensors = tensors,
             Totals = TensorTotals.Of(tensors),
-            Types = [.. tensors.GroupBy(tensor => tensor.Info.Type).Select(type => new TypeReport(type.Key, TensorTotals.Of(type))).OrderByDescending(type => type.Totals.Bytes)],
+            Types = [.. tensors.AggregateBy(tensor => tensor.Info.Type, default(TensorTotals), TensorTotals.With).Select(type => new TypeReport(type.Key, type.Value)).OrderByDescending(type => type.Totals.Bytes)],
             Quantized = FormatReport.Of(tensors.Where(tensor => formats.IsQuantized(tensor.Info))),
             Scales = weights.Parts.Weights.Count > 0 ? new(weights.Parts.ValueBytes, weights.Parts.ChecksValues) : null,
             Warnings = weights.Parts.Weights.Count > 0 ? [.. warnings, .. odd] : [],       // the config says nothing of plain tensors

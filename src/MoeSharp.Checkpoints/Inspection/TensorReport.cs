@@ -18,12 +18,12 @@ public sealed record TensorReport(TensorInfo Info, string File, TensorKind? Kind
 /// <param name="Bytes">Their bytes.</param>
 public readonly record struct TensorTotals(int Tensors, long Parameters, long Bytes)
 {
-    internal static TensorTotals Of(IEnumerable<TensorReport> tensors)
-    {
-        var total = default(TensorTotals);
-        foreach (var tensor in tensors) total = new(total.Tensors + 1, total.Parameters + tensor.Parameters, total.Bytes + tensor.Info.ByteCount);
-        return total;
-    }
+    internal static TensorTotals Of(IEnumerable<TensorReport> tensors) => tensors.Aggregate(default(TensorTotals), With);
+
+    internal static TensorTotals Of(IEnumerable<TensorTotals> parts) =>
+        parts.Aggregate(default(TensorTotals), (total, part) => new(total.Tensors + part.Tensors, total.Parameters + part.Parameters, total.Bytes + part.Bytes));
+
+    internal static TensorTotals With(TensorTotals total, TensorReport tensor) => new(total.Tensors + 1, total.Parameters + tensor.Parameters, total.Bytes + tensor.Info.ByteCount);
 }
 
 /// <summary>The tensors of one kind.</summary>
@@ -38,7 +38,9 @@ public sealed record KindReport(TensorKind Kind, TensorTotals Totals, IReadOnlyL
 public sealed record FormatReport(string Format, TensorTotals Totals)
 {
     internal static IReadOnlyList<FormatReport> Of(IEnumerable<TensorReport> tensors) =>
-        [.. tensors.GroupBy(tensor => tensor.Format).Select(format => new FormatReport(format.Key, TensorTotals.Of(format))).OrderByDescending(format => format.Totals.Bytes)];
+        Sorted(tensors.AggregateBy(tensor => tensor.Format, default(TensorTotals), TensorTotals.With).Select(format => new FormatReport(format.Key, format.Value)));
+
+    internal static IReadOnlyList<FormatReport> Sorted(IEnumerable<FormatReport> formats) => [.. formats.OrderByDescending(format => format.Totals.Bytes)];
 }
 
 /// <summary>A file of a model.</summary>

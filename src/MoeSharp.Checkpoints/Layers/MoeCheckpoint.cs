@@ -88,8 +88,7 @@ public sealed class MoeCheckpoint : IDisposable
         string config = ModelConfig.FileIn(folder);
         if (!File.Exists(config)) throw new CheckpointException(folder, $"The folder has no {ModelConfig.FileName}, which says what the model is. Fetch it too, or name one of the folder's files.");
 
-        var (model, family) = ModelConfig.ReadWithFamily(config, out var configWarnings);
-        files = ModelFolder.Open(folder);
+        (var (model, family), var configWarnings, files) = ReadTogether(folder, config);
         try
         {
             var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys));
@@ -101,6 +100,22 @@ public sealed class MoeCheckpoint : IDisposable
         catch
         {
             files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads the config while the headers are read: those of a thousand files take as long. A faulty config is told first.</summary>
+    private static ((ModelDescription Model, ModelFamily Family) Described, IReadOnlyList<string> Warnings, ModelFolder Files) ReadTogether(string folder, string config)
+    {
+        var opening = Task.Run(() => ModelFolder.Open(folder));
+        try
+        {
+            return (ModelConfig.ReadWithFamily(config, out var warnings), warnings, opening.GetAwaiter().GetResult());
+        }
+        catch
+        {
+            Task.WaitAny(opening);
+            if (opening.IsCompletedSuccessfully) opening.Result.Dispose();
             throw;
         }
     }

@@ -36,6 +36,7 @@ internal static class InspectCommand
 
     private static void Run(InspectView view, string path, bool isListing, int? layer)
     {
+        using var pause = CollectionPause.Start();
         if (File.Exists(path) && !MoeCheckpoint.IsGguf(path))
         {
             if (layer is not null) throw new UsageException("--layer shows a layer of a model, which is a folder or a GGUF file; a safetensors file by itself has none.");
