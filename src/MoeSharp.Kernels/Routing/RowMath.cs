@@ -9,17 +9,13 @@ namespace MoeSharp;
 /// wherever it stands. Without 512-bit registers the runtime takes halves or quarters of a vector.
 /// </summary>
 /// <remarks>
-/// Each half of a vector then costs a method to inline, of which a caller may have only so many. Loops with <see cref="Exp"/> are never
+/// Each half of a vector then costs a method to inline, of which a caller may have only so many. Loops with <see cref="Exponential"/> are never
 /// inlined themselves, lest they use up what the caller has and multiply value by value.
 /// </remarks>
 internal static unsafe class RowMath
 {
     /// <summary>Values per vector.</summary>
     public const int Lanes = 16;
-
-    // of the exponential: adding the rounder leaves the nearest whole number, and a float's exponent bias, in the lowest bits
-    private const float Rounder = 12_582_912f + 127, ToPower = 1.44269504f, Ln2High = -0.693359375f, Ln2Low = 2.12194440e-4f, Lowest = -88;      // at the lowest the power is zero
-    private const float C7 = 1.9875691500e-4f, C6 = 1.3981999507e-3f, C5 = 8.3334519073e-3f, C4 = 4.1665795894e-2f, C3 = 1.6666665459e-1f, C2 = 5.0000001201e-1f;
 
     /// <summary>The number of each lane. (That of <see cref="Vector512{T}"/> is filled lane by lane at every use without 512-bit registers.)</summary>
     public static Vector512<int> Indices
@@ -87,7 +83,7 @@ internal static unsafe class RowMath
                 *marks++ = Mark(second, bound);
             }
 
-            ExpBelow(ref first, ref second, top);
+            Exponential.Below(ref first, ref second, top);
             if (exponentials is not null)
             {
                 first.Store(exponentials + i);
@@ -101,7 +97,7 @@ internal static unsafe class RowMath
         for (; i < count; i += Lanes)
         {
             var value = Vector512.Load(row + i);
-            var exponential = ExpBelow(value, top) & LanesBelow(count - i);
+            var exponential = Exponential.Below(value, top) & LanesBelow(count - i);
             if (marks is not null) *marks++ = (ushort)(Mark(value, bound) & LanesBelow(count - i).ExtractMostSignificantBits());
             if (exponentials is not null) exponential.Store(exponentials + i);
             sum += exponential;
@@ -119,91 +115,6 @@ internal static unsafe class RowMath
     {
         if (Sse.IsSupported) Sse.Prefetch0(line);
     }
-
-    /// <summary>
-    /// e^x to about one unit in the last place: 2^n · P(r) with x = n · ln 2 + r (Cody and Waite 1980; the polynomial is Cephes' expf). Zero
-    /// where n is below -126, the least exponent of a normal number.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> x)
-    {
-        var highest = Vector512.Create(88.3f);
-        return Select(Vector512.GreaterThan(x, highest), Vector512.Create(float.PositiveInfinity), ExpOfBounded(Vector512.MinNative(x, highest)));
-    }
-
-    /// <summary>exp(value - max), and 1 where both are equal.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> ExpBelow(Vector512<float> value, Vector512<float> max) => ExpOfBounded(Below(value, max));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Below(Vector512<float> value, Vector512<float> max) =>
-        Sse.IsSupported
-            ? Vector512.MinNative(value - max, Vector512<float>.Zero)       // of a number and none, the second
-            : Vector512.ConditionalSelect(Vector512.Equals(value, max), Vector512<float>.Zero, value - max);
-
-    // of what does not overflow
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> ExpOfBounded(Vector512<float> x)
-    {
-        x = Vector512.MaxNative(x, Vector512.Create(Lowest));
-        var rounded = Vector512.FusedMultiplyAdd(x, Vector512.Create(ToPower), Vector512.Create(Rounder));
-        var n = rounded - Vector512.Create(Rounder);
-        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(Ln2High), x);
-        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(Ln2Low), r);
-
-        var p = Vector512.Create(C7);
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C6));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C5));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C4));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C3));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C2));
-        p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
-        return p * Power(rounded);
-    }
-
-    /// <summary>
-    /// <see cref="ExpBelow(Vector512{float}, Vector512{float})"/> of two vectors, in place and step by step: every step waits for the one
-    /// before it, and a processor looks ahead by less than one exponential.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void ExpBelow(ref Vector512<float> a, ref Vector512<float> b, Vector512<float> max)
-    {
-        var lowest = Vector512.Create(Lowest);
-        var (x, y) = (Vector512.MaxNative(Below(a, max), lowest), Vector512.MaxNative(Below(b, max), lowest));
-        var (log, rounder) = (Vector512.Create(ToPower), Vector512.Create(Rounder));
-        var m = Vector512.FusedMultiplyAdd(x, log, rounder);
-        var n = Vector512.FusedMultiplyAdd(y, log, rounder);
-        var ln = Vector512.Create(Ln2High);
-        var r = Vector512.FusedMultiplyAdd(m - rounder, ln, x);
-        var s = Vector512.FusedMultiplyAdd(n - rounder, ln, y);
-        ln = Vector512.Create(Ln2Low);
-        r = Vector512.FusedMultiplyAdd(m - rounder, ln, r);
-        s = Vector512.FusedMultiplyAdd(n - rounder, ln, s);
-
-        var (highest, next) = (Vector512.Create(C7), Vector512.Create(C6));
-        var p = Vector512.FusedMultiplyAdd(highest, r, next);
-        var q = Vector512.FusedMultiplyAdd(highest, s, next);
-        next = Vector512.Create(C5);
-        p = Vector512.FusedMultiplyAdd(p, r, next);
-        q = Vector512.FusedMultiplyAdd(q, s, next);
-        next = Vector512.Create(C4);
-        p = Vector512.FusedMultiplyAdd(p, r, next);
-        q = Vector512.FusedMultiplyAdd(q, s, next);
-        next = Vector512.Create(C3);
-        p = Vector512.FusedMultiplyAdd(p, r, next);
-        q = Vector512.FusedMultiplyAdd(q, s, next);
-        next = Vector512.Create(C2);
-        p = Vector512.FusedMultiplyAdd(p, r, next);
-        q = Vector512.FusedMultiplyAdd(q, s, next);
-        p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
-        q = Vector512.FusedMultiplyAdd(q, s * s, s + Vector512<float>.One);
-        a = p * Power(m);
-        b = q * Power(n);
-    }
-
-    // the exponent's bits are the lowest of what was rounded
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Power(Vector512<float> rounded) => (rounded.AsInt32() << 23).AsSingle();
 
     /// <summary>The sum of the lanes, halves first: the order is part of what <see cref="TokenBlock"/> repeats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -233,7 +144,7 @@ internal static unsafe class RowMath
             float* lanes = (float*)&values;
             int together = Math.Min(count, Lanes);
             for (int i = 0; i < together; i++) lanes[i] = row[places[i]];
-            values = ExpBelow(values, top) * scale;
+            values = Exponential.Below(values, top) * scale;
             for (int i = 0; i < together; i++) scores[places[i]] = lanes[i];
         }
     }
@@ -255,7 +166,7 @@ internal static unsafe class RowMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Exp(-z));
+    public static Vector512<float> Sigmoid(Vector512<float> z) => Vector512<float>.One / (Vector512<float>.One + Exponential.Of(-z));
 
     /// <summary>sqrt(log(1 + e^z)) of every value.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -269,7 +180,7 @@ internal static unsafe class RowMath
     public static Vector512<float> SqrtSoftplus(Vector512<float> z)
     {
         var one = Vector512<float>.One;
-        var u = Exp(-Vector512.Abs(z));
+        var u = Exponential.Of(-Vector512.Abs(z));
         var next = one + u;
         var log = Vector512.ConditionalSelect(Vector512.Equals(next, one), u, Vector512.Log(next) * u / (next - one));      // log(1 + u), Goldberg's form
         return Vector512.Sqrt(Vector512.MaxNative(z, Vector512<float>.Zero) + log);
@@ -386,18 +297,6 @@ internal static unsafe class RowMath
         Vector512<float> result = default;
         new ReadOnlySpan<float>(values, count).CopyTo(new Span<float>(&result, Lanes));
         return result;
-    }
-
-    /// <summary>Where <paramref name="condition"/> has all bits set, a lane of <paramref name="value"/>; where it has none, of <paramref name="other"/>.</summary>
-    /// <remarks>One instruction of either width; what the runtime has instead for half a vector, not knowing where the condition comes from, is five.</remarks>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Select(Vector512<float> condition, Vector512<float> value, Vector512<float> other)
-    {
-        if (Vector512.IsHardwareAccelerated || !Avx.IsSupported) return Vector512.ConditionalSelect(condition, value, other);
-
-        return Vector512.Create(
-            Avx.BlendVariable(other.GetLower(), value.GetLower(), condition.GetLower()),
-            Avx.BlendVariable(other.GetUpper(), value.GetUpper(), condition.GetUpper()));
     }
 
     /// <summary>All bits set in the first <paramref name="count"/> lanes, none in the others.</summary>

@@ -118,7 +118,7 @@ internal sealed unsafe class TokenBlock
                 RowMath.Prefetch(next + e * Tokens);
                 RowMath.Prefetch(next + (e + RowMath.Lanes) * Tokens);
                 var (first, second) = (scores[e], scores[e + RowMath.Lanes]);
-                RowMath.ExpBelow(ref first, ref second, max);
+                Exponential.Below(ref first, ref second, max);
                 (scores[e], scores[e + RowMath.Lanes]) = (first, second);
                 sum += first;
                 sum += second;
@@ -127,7 +127,7 @@ internal sealed unsafe class TokenBlock
             if (e < count)
             {
                 RowMath.Prefetch(next + e * Tokens);
-                scores[e] = RowMath.ExpBelow(scores[e], max);
+                scores[e] = Exponential.Below(scores[e], max);
                 sum += scores[e];
             }
 
