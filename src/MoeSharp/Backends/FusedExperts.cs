@@ -59,8 +59,11 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private Tensor Train(Tensor?[] arguments, RoutingTensors plan)
     {
         Release();      // the parameters are about to change
-        return FusedFunction.apply([.. arguments.Select(Dense), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
+        return FusedFunction.apply([.. arguments.Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument) : Dense(argument)), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
     }
+
+    // a parameter takes a gradient over only from who holds it no longer, and else copies it; we hold ours until the scope ends, but not what the way back of a view makes of it
+    private static Tensor Viewed(Tensor? matrix) => Dense(matrix)!.unsqueeze(0);
 
     private TileType TypeFor(FusedInputs inputs)
     {

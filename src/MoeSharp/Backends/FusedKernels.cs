@@ -13,7 +13,7 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     private readonly Recompute _recompute = options.Recompute;
 
     /// <summary>Room for what is kept of a plan's rows; no element where all is computed again.</summary>
-    public Tensor EmptyKept(RoutingPlan plan, TileType type) => empty(KeptRows.Count(_shape, plan.Order.Length, RecomputeOf(type)), float32);
+    public Tensor EmptyKept(RoutingPlan plan, TileType type) => ReusedMemory.Empty([KeptRows.Count(_shape, plan.Order.Length, RecomputeOf(type))]);
 
     /// <summary>The matrices and biases of experts: float32 or bfloat16, the biases float32.</summary>
     /// <param name="inputs">The tensors.</param>
@@ -46,9 +46,9 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
         {
             Tokens = Start(targets.Tokens),
             Weights = Start(targets.Weights),
-            Gate = Fresh(targets.Gate),
-            Up = Fresh(targets.Up),
-            Down = Fresh(targets.Down),
+            Gate = Start(targets.Gate),
+            Up = Start(targets.Up),
+            Down = Start(targets.Down),
             GateBias = Start(targets.GateBias),
             UpBias = Start(targets.UpBias),
             DownBias = Start(targets.DownBias),
@@ -64,17 +64,6 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
 
     // the way back does not read hidden rows that were rounded
     private Recompute RecomputeOf(TileType type) => type == TileType.BFloat16 && _recompute == Recompute.None ? Recompute.Activation : _recompute;
-
-    // gradients that libtorch maps anew at every step: the first touch of each page is then a large part of writing them
-    private static float* Fresh(Tensor? gradient)
-    {
-        const long AlwaysMapped = 32 << 20;         // what glibc never takes from its heap
-
-        float* start = Start(gradient);
-        long bytes = (gradient?.numel() ?? 0) * sizeof(float);
-        if (bytes > AlwaysMapped) HugePages.AskFor(start, bytes);
-        return start;
-    }
 
     // a view of one element, since a span of bytes ends at 2 GB
     private static float* Start(Tensor? values)

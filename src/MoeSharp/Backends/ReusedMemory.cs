@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+// data, who takes it back, sizes, their number, their type, that of the tensor, device, its index, whether it requires a gradient
+using unsafe TensorOnMemory = delegate* unmanaged[Cdecl]<void*, delegate* unmanaged[Cdecl]<void*, void>, long*, int, sbyte, sbyte, int, int, byte, nint>;
+
+namespace MoeSharp;
+
+/// <summary>
+/// Large tensors on memory that outlives them: what one step of training leaves behind serves the next. Memory of libtorch is mapped anew for
+/// each, and the system clears every page before its first write: a quarter of the time of a step through many experts.
+/// </summary>
+/// <remarks>Memory comes back when the last tensor on it is gone, whoever held it. What nobody has asked for in ten seconds or more is freed.</remarks>
+internal static unsafe class ReusedMemory
+{
+    private const long LeastBytes = 2 << 20, IdleMilliseconds = 10_000;
+
+    private static readonly ConcurrentDictionary<nint, AlignedMemory> InUse = [];
+    private static readonly LinkedList<(AlignedMemory Memory, long Since)> Idle = [];        // the longest idle first
+    private static readonly Timer Trimming = new(_ => Trim(Environment.TickCount64 - IdleMilliseconds));
+
+    private static readonly TensorOnMemory New = FindNew();
+
+    /// <summary>The bytes that wait for a tensor.</summary>
+    internal static long IdleBytes
+    {
+        get
+        {
+            lock (Idle) return Idle.Sum(idle => idle.Memory.Length);
+        }
+    }
+
+    /// <summary>A float32 tensor of undefined values; on memory that was used before, where there is some and the tensor is large.</summary>
+    public static Tensor Empty(ReadOnlySpan<long> shape)
+    {
+        long bytes = sizeof(float);
+        foreach (long size in shape) bytes *= size;
+        return bytes >= LeastBytes && TryCreate(shape, bytes) is { } tensor ? tensor : empty(shape.ToArray(), float32);
+    }
+
+    /// <summary>Frees what has been idle since before <paramref name="time"/>.</summary>
+    internal static void Trim(long time)
+    {
+        lock (Idle)
+        {
+            while (Idle.First is { } oldest && oldest.Value.Since <= time)
+            {
+                Idle.RemoveFirst();
+                oldest.Value.Memory.Dispose();
+            }
+
+            if (Idle.First is not null) Trimming.Change(IdleMilliseconds, Timeout.Infinite);
+        }
+    }
+
+    private static Tensor? TryCreate(ReadOnlySpan<long> shape, long bytes)
+    {
+        if (New is null) return null;
+
+        AlignedMemory memory;
+        try
+        {
+            memory = TakeIdle(bytes) ?? new AlignedMemory(bytes, "a tensor");
+        }
+        catch (InsufficientMemoryException)     // libtorch tells it in its own words
+        {
+            return null;
+        }
+
+        InUse[(nint)memory.Start] = memory;
+        const sbyte Type = (sbyte)ScalarType.Float32;
+        fixed (long* sizes = shape) return Tensor.UnsafeCreateTensor(New(memory.Start, &Return, sizes, shape.Length, Type, Type, (int)TorchSharp.DeviceType.CPU, -1, 0));
+    }
+
+    // the smallest of those that are not much too large
+    private static AlignedMemory? TakeIdle(long bytes)
+    {
+        lock (Idle)
+        {
+            LinkedListNode<(AlignedMemory Memory, long Since)>? best = null;
+            for (var node = Idle.First; node is not null; node = node.Next)
+            {
+                long length = node.Value.Memory.Length;
+                if (length >= bytes && length <= bytes + bytes / 4 && length < (best?.Value.Memory.Length ?? long.MaxValue)) best = node;
+            }
+
+            if (best is null) return null;
+
+            Idle.Remove(best);
+            return best.Value.Memory;
+        }
+    }
+
+    // by libtorch, on any thread
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void Return(void* start)
+    {
+        if (!InUse.TryRemove((nint)start, out var memory)) return;
+
+        lock (Idle)
+        {
+            if (Idle.First is null) Trimming.Change(IdleMilliseconds, Timeout.Infinite);
+            Idle.AddLast((memory, Environment.TickCount64));
+        }
+    }
+
+    // no public function of TorchSharp: of another version it could take other arguments
+    private static TensorOnMemory FindNew()
+    {
+        var torchSharp = typeof(TorchSharp.torch).Assembly;
+        bool isKnown = torchSharp.GetName().Version is { Major: 0, Minor: 107 };
+        return isKnown && NativeLibrary.TryLoad("LibTorchSharp", torchSharp, null, out nint library) && NativeLibrary.TryGetExport(library, "THSTensor_new", out nint address)
+            ? (TensorOnMemory)address
+            : null;
+    }
+}
