@@ -12,10 +12,10 @@ namespace MoeSharp;
 /// Large tensors on memory that outlives them: what one step of training leaves behind serves the next. Memory of libtorch is mapped anew for
 /// each, and the system clears every page before its first write: a quarter of the time of a step through many experts.
 /// </summary>
-/// <remarks>Memory comes back when the last tensor on it is gone, whoever held it. What nobody has asked for in ten seconds or more is freed.</remarks>
+/// <remarks>Memory comes back when the last tensor on it is gone, whoever held it. What nobody has asked for in a minute or two is freed.</remarks>
 internal static unsafe class ReusedMemory
 {
-    private const long LeastBytes = 2 << 20, IdleMilliseconds = 10_000;
+    private const long LeastBytes = 2 << 20, IdleMilliseconds = 60_000;
 
     private static readonly ConcurrentDictionary<nint, AlignedMemory> InUse = [];
     private static readonly LinkedList<(AlignedMemory Memory, long Since)> Idle = [];        // the longest idle first
