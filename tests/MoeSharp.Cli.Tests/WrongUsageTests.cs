@@ -68,6 +68,7 @@ public sealed class WrongUsageTests : IDisposable
     [Theory]
     [InlineData("--steps 0", "Steps is 0; set it to 1 or more.")]
     [InlineData("--top-k 9", "Model.TopK is 9 but there are 4 experts; set it to 1..4.")]
+    [InlineData("--top-k 9 --router-groups 3 --router-keep-groups 1", "GroupLimit.Groups is 3; it must divide the 4 experts evenly.")]
     [InlineData("--vocabulary-size 256", "VocabularySize is 256; set it to 257 or more (256 bytes and the end of text).")]
     public void Train_ValueThatCannotWork_SaysItsLimit(string options, string fault)
     {

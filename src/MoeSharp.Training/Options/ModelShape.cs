@@ -68,6 +68,9 @@ public sealed record ModelShape
         faults.When(!(InitializerRange > 0), $"Model.InitializerRange is {InitializerRange}; set it above 0.");
     }
 
+    /// <summary>This shape with nearby numbers where its own are told as faults, so that those of other options are found as well.</summary>
+    internal ModelShape InBounds => this with { HiddenSize = Math.Max(HiddenSize, 1), ExpertSize = Math.Max(ExpertSize, 1), TopK = Math.Clamp(TopK, 1, ExpertCount) };
+
     private bool HasDenseLayers => DecoderSparseStep > 1 || MlpOnlyLayers.Count > 0;
 
     internal bool IsSparse(int layer) => !MlpOnlyLayers.Contains(layer) && (layer + 1) % DecoderSparseStep == 0;

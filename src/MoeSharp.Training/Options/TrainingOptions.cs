@@ -128,7 +128,7 @@ public sealed record TrainingOptions
     {
         var faults = new OptionFaults(nameof(TrainingOptions));
         Model.CollectFaults(faults);
-        if (Model is { ExpertCount: >= 1, TopK: >= 1, HiddenSize: >= 1, ExpertSize: >= 1 } && Model.TopK <= Model.ExpertCount) Router.CollectFaults(faults, this);
+        if (Model.ExpertCount >= 1) Router.CollectFaults(faults, this with { Model = Model.InBounds });
         faults.When(Steps < 1, $"Steps is {Steps}; set it to 1 or more.");
         faults.When(BatchSize < 1, $"BatchSize is {BatchSize}; set it to 1 or more.");
         faults.When(SequenceLength < 2, $"SequenceLength is {SequenceLength}; set it to 2 or more.");
