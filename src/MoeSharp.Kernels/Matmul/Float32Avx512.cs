@@ -42,8 +42,6 @@ internal sealed unsafe class Float32Avx512 : TileKernel
 
     public override int MaxRows => 14;
 
-    public override int BlockRows => 6;
-
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) => Tiles[rows * 3 + (int)prefetch](arguments);
 
     private static void Add<TRows>()
@@ -54,7 +52,7 @@ internal sealed unsafe class Float32Avx512 : TileKernel
         Tiles[TRows.Value * 3 + (int)TilePrefetch.Next] = &Tile<TRows, PrefetchNext>;
     }
 
-    private const int Ahead = 4096 / sizeof(float);
+    private const int Ahead = 8192 / sizeof(float);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile<TRows, TPrefetch>(TileArguments* arguments)
@@ -96,20 +94,20 @@ internal sealed unsafe class Float32Avx512 : TileKernel
 
             Vector512<float> left = Vector512.Load(b), right = Vector512.Load(b + 16);
             b += Columns;
-            (l0, r0) = MultiplyAdd(*(float*)a0, left, right, l0, r0);
-            if (TRows.Value > 1) (l1, r1) = MultiplyAdd(*(float*)(a0 + stride), left, right, l1, r1);
-            if (TRows.Value > 2) (l2, r2) = MultiplyAdd(*(float*)(a0 + 2 * stride), left, right, l2, r2);
-            if (TRows.Value > 3) (l3, r3) = MultiplyAdd(*(float*)a3, left, right, l3, r3);
-            if (TRows.Value > 4) (l4, r4) = MultiplyAdd(*(float*)(a3 + stride), left, right, l4, r4);
-            if (TRows.Value > 5) (l5, r5) = MultiplyAdd(*(float*)(a3 + 2 * stride), left, right, l5, r5);
-            if (TRows.Value > 6) (l6, r6) = MultiplyAdd(*(float*)a6, left, right, l6, r6);
-            if (TRows.Value > 7) (l7, r7) = MultiplyAdd(*(float*)(a6 + stride), left, right, l7, r7);
-            if (TRows.Value > 8) (l8, r8) = MultiplyAdd(*(float*)(a6 + 2 * stride), left, right, l8, r8);
-            if (TRows.Value > 9) (l9, r9) = MultiplyAdd(*(float*)a9, left, right, l9, r9);
-            if (TRows.Value > 10) (l10, r10) = MultiplyAdd(*(float*)(a9 + stride), left, right, l10, r10);
-            if (TRows.Value > 11) (l11, r11) = MultiplyAdd(*(float*)(a9 + 2 * stride), left, right, l11, r11);
-            if (TRows.Value > 12) (l12, r12) = MultiplyAdd(*(float*)a12, left, right, l12, r12);
-            if (TRows.Value > 13) (l13, r13) = MultiplyAdd(*(float*)(a12 + stride), left, right, l13, r13);
+            MultiplyAdd(a0, left, right, ref l0, ref r0);
+            if (TRows.Value > 1) MultiplyAdd(a0 + stride, left, right, ref l1, ref r1);
+            if (TRows.Value > 2) MultiplyAdd(a0 + 2 * stride, left, right, ref l2, ref r2);
+            if (TRows.Value > 3) MultiplyAdd(a3, left, right, ref l3, ref r3);
+            if (TRows.Value > 4) MultiplyAdd(a3 + stride, left, right, ref l4, ref r4);
+            if (TRows.Value > 5) MultiplyAdd(a3 + 2 * stride, left, right, ref l5, ref r5);
+            if (TRows.Value > 6) MultiplyAdd(a6, left, right, ref l6, ref r6);
+            if (TRows.Value > 7) MultiplyAdd(a6 + stride, left, right, ref l7, ref r7);
+            if (TRows.Value > 8) MultiplyAdd(a6 + 2 * stride, left, right, ref l8, ref r8);
+            if (TRows.Value > 9) MultiplyAdd(a9, left, right, ref l9, ref r9);
+            if (TRows.Value > 10) MultiplyAdd(a9 + stride, left, right, ref l10, ref r10);
+            if (TRows.Value > 11) MultiplyAdd(a9 + 2 * stride, left, right, ref l11, ref r11);
+            if (TRows.Value > 12) MultiplyAdd(a12, left, right, ref l12, ref r12);
+            if (TRows.Value > 13) MultiplyAdd(a12 + stride, left, right, ref l13, ref r13);
             a0 += sizeof(float);
             if (TRows.Value > 3) a3 += sizeof(float);
             if (TRows.Value > 6) a6 += sizeof(float);
@@ -134,11 +132,13 @@ internal sealed unsafe class Float32Avx512 : TileKernel
         if (TRows.Value > 13) Store(c + 13 * Columns, l13, r13);
     }
 
+    // sums by reference: as a pair they come back through registers of their own, two moves and a shuffle more for each row
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> Left, Vector512<float> Right) MultiplyAdd(float a, Vector512<float> left, Vector512<float> right, Vector512<float> sumLeft, Vector512<float> sumRight)
+    private static void MultiplyAdd(byte* a, Vector512<float> left, Vector512<float> right, ref Vector512<float> sumLeft, ref Vector512<float> sumRight)
     {
-        var value = Vector512.Create(a);
-        return (Avx512F.FusedMultiplyAdd(value, left, sumLeft), Avx512F.FusedMultiplyAdd(value, right, sumRight));
+        var value = Vector512.Create(*(float*)a);
+        sumLeft = Avx512F.FusedMultiplyAdd(value, left, sumLeft);
+        sumRight = Avx512F.FusedMultiplyAdd(value, right, sumRight);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

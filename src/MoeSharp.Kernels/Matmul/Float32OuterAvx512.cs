@@ -59,18 +59,18 @@ internal sealed unsafe class Float32OuterAvx512 : OuterKernel
         {
             float* a = (float*)pa;
             Vector512<float> left = Vector512.Load((float*)pb), right = Vector512.Load((float*)pb + 16);
-            (l0, r0) = MultiplyAdd(a[0], left, right, l0, r0);
-            if (TRows.Value > 1) (l1, r1) = MultiplyAdd(a[1], left, right, l1, r1);
-            if (TRows.Value > 2) (l2, r2) = MultiplyAdd(a[2], left, right, l2, r2);
-            if (TRows.Value > 3) (l3, r3) = MultiplyAdd(a[3], left, right, l3, r3);
-            if (TRows.Value > 4) (l4, r4) = MultiplyAdd(a[4], left, right, l4, r4);
-            if (TRows.Value > 5) (l5, r5) = MultiplyAdd(a[5], left, right, l5, r5);
-            if (TRows.Value > 6) (l6, r6) = MultiplyAdd(a[6], left, right, l6, r6);
-            if (TRows.Value > 7) (l7, r7) = MultiplyAdd(a[7], left, right, l7, r7);
-            if (TRows.Value > 8) (l8, r8) = MultiplyAdd(a[8], left, right, l8, r8);
-            if (TRows.Value > 9) (l9, r9) = MultiplyAdd(a[9], left, right, l9, r9);
-            if (TRows.Value > 10) (l10, r10) = MultiplyAdd(a[10], left, right, l10, r10);
-            if (TRows.Value > 11) (l11, r11) = MultiplyAdd(a[11], left, right, l11, r11);
+            MultiplyAdd(a, left, right, ref l0, ref r0);
+            if (TRows.Value > 1) MultiplyAdd(a + 1, left, right, ref l1, ref r1);
+            if (TRows.Value > 2) MultiplyAdd(a + 2, left, right, ref l2, ref r2);
+            if (TRows.Value > 3) MultiplyAdd(a + 3, left, right, ref l3, ref r3);
+            if (TRows.Value > 4) MultiplyAdd(a + 4, left, right, ref l4, ref r4);
+            if (TRows.Value > 5) MultiplyAdd(a + 5, left, right, ref l5, ref r5);
+            if (TRows.Value > 6) MultiplyAdd(a + 6, left, right, ref l6, ref r6);
+            if (TRows.Value > 7) MultiplyAdd(a + 7, left, right, ref l7, ref r7);
+            if (TRows.Value > 8) MultiplyAdd(a + 8, left, right, ref l8, ref r8);
+            if (TRows.Value > 9) MultiplyAdd(a + 9, left, right, ref l9, ref r9);
+            if (TRows.Value > 10) MultiplyAdd(a + 10, left, right, ref l10, ref r10);
+            if (TRows.Value > 11) MultiplyAdd(a + 11, left, right, ref l11, ref r11);
             pa += aStride;
             pb += bStride;
         }
@@ -91,10 +91,11 @@ internal sealed unsafe class Float32OuterAvx512 : OuterKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> Left, Vector512<float> Right) MultiplyAdd(float a, Vector512<float> left, Vector512<float> right, Vector512<float> sumLeft, Vector512<float> sumRight)
+    private static void MultiplyAdd(float* a, Vector512<float> left, Vector512<float> right, ref Vector512<float> sumLeft, ref Vector512<float> sumRight)
     {
-        var value = Vector512.Create(a);
-        return (Avx512F.FusedMultiplyAdd(value, left, sumLeft), Avx512F.FusedMultiplyAdd(value, right, sumRight));
+        var value = Vector512.Create(*a);
+        sumLeft = Avx512F.FusedMultiplyAdd(value, left, sumLeft);
+        sumRight = Avx512F.FusedMultiplyAdd(value, right, sumRight);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

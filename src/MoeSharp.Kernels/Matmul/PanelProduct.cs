@@ -22,7 +22,7 @@ internal enum PanelPlace
     Memory,
 }
 
-/// <summary>All rows of A times one panel of B, in blocks of as many rows as the kernel likes.</summary>
+/// <summary>All rows of A times one panel of B, in blocks of as many rows as the kernel takes.</summary>
 internal static unsafe class PanelProduct
 {
     // measured: fewer rows run at the speed of memory without fetching ahead, and slower with it
@@ -48,8 +48,8 @@ internal static unsafe class PanelProduct
     public static void Run<TSink>(TileKernel kernel, byte* a, nint stride, int rows, byte* panel, int depth, PanelPlace place, NextPanel next, float* tile, TSink sink)
         where TSink : struct, ITileSink
     {
-        int blocks = rows <= kernel.MaxRows ? 1 : (rows + kernel.BlockRows - 1) / kernel.BlockRows;
-        int together = kernel.DepthPart < depth ? RowsTogether / kernel.BlockRows : 1;
+        int blocks = Math.Max(1, (rows + kernel.MaxRows - 1) / kernel.MaxRows);
+        int together = kernel.DepthPart < depth ? RowsTogether / kernel.MaxRows : 1;
         TileArguments arguments = default;
         arguments.AStride = stride;
         for (int block = 0, first = 0; block < blocks; block += together)

@@ -25,9 +25,6 @@ internal abstract unsafe class TileKernel : IKernel
     /// <inheritdoc/>
     public abstract int MaxRows { get; }
 
-    /// <summary>The rows of a block when there are more than <see cref="MaxRows"/>: where the kernel is fastest.</summary>
-    public virtual int BlockRows => MaxRows;
-
     /// <summary>
     /// The lanes of depth of which the kernel takes many rows before the next: so many of a panel stay in the nearest cache. All of them,
     /// unless it can go on with sums.
