@@ -6,7 +6,8 @@ namespace MoeSharp;
 /// </summary>
 /// <remarks>
 /// Weight gradients are sums over an expert's rows in their order, and a token's gradient is one over its slots: the bits do not depend on
-/// the number of threads. In bfloat16 everything that is multiplied is rounded, weights too; what is summed, kept and returned is float32.
+/// the number of threads. In bfloat16 everything that is multiplied is rounded, weights too; what is summed and kept is float32, and so is what is returned but for gradients of
+/// bfloat16 matrices.
 /// </remarks>
 internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
 {
@@ -188,8 +189,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         for (int number = task.First; number < task.End; number++)
         {
             int column = number * Columns;
-            PanelPacker.Straight(source.DownOf(task.Expert) + column, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column), _shape.Hidden, _shape.Type, (float*)panel);
-            var next = number + 1 < task.End ? NextPanel.Rows((byte*)(source.DownOf(task.Expert) + column + Columns), _shape.Intermediate * sizeof(float)) : NextPanel.None;
+            source.PackDownColumns(task.Expert, column, (float*)panel);
+            var next = number + 1 < task.End ? source.NextDownColumns(task.Expert, column + Columns) : NextPanel.None;
             PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, PanelPlace.Cache, next, _scratch.Tile(worker), new HiddenSink(this, task.Expert, first, number));
         }
 
@@ -204,26 +205,12 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         for (int number = task.First; number < task.End; number++)
         {
             int column = number * Columns;
-            PackInput(task.Expert, column, panel);
+            source.PackUpColumns(task.Expert, column, panel);
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
             PanelProduct.Run(kernel, _dPreActivations + first * GradientStride, GradientStride, count, (byte*)panel, PanelPacker.Lanes(_shape.UpPanels * Columns, _shape.Type), PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));
-    }
-
-    // rows of gate and up in turns of 16, as the gradients of pre-activations lie
-    private void PackInput(int expert, int column, float* panel)
-    {
-        int columns = Math.Min(Columns, _shape.Hidden - column), lanes = PanelPacker.Lanes(16, _shape.Type) * Columns;
-        for (int turn = 0; turn < _shape.UpPanels; turn++, panel += 2 * lanes)
-        {
-            int rows = Math.Min(16, _shape.Intermediate - turn * 16);
-            nint start = (nint)turn * 16 * _shape.Hidden + column;
-            if (rows < 16) new Span<float>(panel, 2 * lanes).Clear();
-            PanelPacker.Straight(source.Gate(expert) + start, _shape.Hidden, columns, rows, _shape.Type, panel);
-            PanelPacker.Straight(source.UpOf(expert) + start, _shape.Hidden, columns, rows, _shape.Type, panel + lanes);
-        }
     }
 
     private void RunUpWeights(in PassTask task, int worker)
@@ -244,7 +231,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                 {
                     nint row = matrix + (nint)turn * 16 * _shape.Hidden + column;
                     arguments.A = _outerGradients.Of(task.Expert, first) + turn * Columns * sizeof(float);
-                    OuterProduct.Run(outer, arguments, Columns, new WeightRows(_to.Gate + row, _to.Up + row, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
+                    OuterProduct.Run(outer, arguments, Columns, new WeightRows(At(_to.Gate, row), At(_to.Up, row), source.Type, 16, Math.Min(16, _shape.Intermediate - turn * 16), _shape.Hidden, columns));
                 }
             }
         }
@@ -271,14 +258,17 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                     int column = number * Columns;
                     arguments.A = _outerUpstream.Of(task.Expert, first) + row * sizeof(float);
                     arguments.B = _outerHidden.Of(task.Expert, first) + column * sizeof(float);
-                    float* to = _to.Down + ((nint)task.Expert * _shape.Hidden + row) * _shape.Intermediate + column;
-                    OuterProduct.Run(outer, arguments, rows, new WeightRows(to, null, rows, rows, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column)));
+                    void* to = At(_to.Down, ((nint)task.Expert * _shape.Hidden + row) * _shape.Intermediate + column);
+                    OuterProduct.Run(outer, arguments, rows, new WeightRows(to, null, source.Type, rows, rows, _shape.Intermediate, Math.Min(Columns, _shape.Intermediate - column)));
                 }
             }
         }
 
         _tasks.Done(InputCounter(task.Expert));
     }
+
+    // a value of the gradients of matrices, which are of the matrices' type
+    private void* At(void* gradients, nint value) => (byte*)gradients + value * (source.Type == TileType.Float32 ? sizeof(float) : sizeof(ushort));
 
     private void SumDownBias(int expert, int first, int count)
     {

@@ -1,6 +1,6 @@
 namespace MoeSharp;
 
-/// <summary>Where a <see cref="BackwardPass"/> puts its gradients, float32; null for those that nobody needs, which then cost nothing.</summary>
+/// <summary>Where a <see cref="BackwardPass"/> puts its gradients, float32 but for those of matrices, which have their type; null for those that nobody needs, which then cost nothing.</summary>
 internal unsafe struct ExpertGradients
 {
     /// <summary>Of the tokens [T, D].</summary>
@@ -10,13 +10,13 @@ internal unsafe struct ExpertGradients
     public float* Weights;
 
     /// <summary>Of the gate projections [E, H, D].</summary>
-    public float* Gate;
+    public void* Gate;
 
     /// <summary>Of the up projections [E, H, D]; null when <see cref="Gate"/> is.</summary>
-    public float* Up;
+    public void* Up;
 
     /// <summary>Of the down projections [E, D, H].</summary>
-    public float* Down;
+    public void* Down;
 
     /// <summary>Of the gates' biases [E, H].</summary>
     public float* GateBias;

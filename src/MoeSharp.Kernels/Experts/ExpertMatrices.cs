@@ -14,6 +14,8 @@ namespace MoeSharp;
 /// <param name="type">The type of the matrices, whatever the products read; biases are float32.</param>
 internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void* up, void* down, float* gateBias, float* upBias, float* downBias, TileType type = TileType.Float32) : PanelSource(shape)
 {
+    private const int Line = 64;
+
     [ThreadStatic]
     private static float[]? _bias;
 
@@ -62,6 +64,42 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
     {
         if (type == TileType.Float32) ExpertPanels.PackDown(Shape, DownOf(expert), panel, to);
         else ExpertPanels.PackDown(Shape, (ushort*)DownOf(expert), panel, to);
+    }
+
+    /// <summary>Packs 32 columns of down as they lie, for the way back.</summary>
+    public void PackDownColumns(int expert, int column, float* to)
+    {
+        int columns = Math.Min(TileKernel.Columns, Shape.Intermediate - column);
+        if (type == TileType.Float32) PanelPacker.Straight(DownOf(expert) + column, Shape.Intermediate, columns, Shape.Hidden, Shape.Type, to);
+        else PanelPacker.Straight((ushort*)DownOf(expert) + column, Shape.Intermediate, columns, Shape.Hidden, Shape.Type, to);
+    }
+
+    /// <summary>Packs 32 columns of gate and up as they lie, in turns of 16 rows, as the gradients of pre-activations are.</summary>
+    public void PackUpColumns(int expert, int column, float* to)
+    {
+        int columns = Math.Min(TileKernel.Columns, Shape.Hidden - column), lanes = PanelPacker.Lanes(16, Shape.Type) * TileKernel.Columns;
+        for (int turn = 0; turn < Shape.UpPanels; turn++, to += 2 * lanes)
+        {
+            int row = turn * 16, rows = Math.Min(16, Shape.Intermediate - row);
+            nint start = (nint)row * Shape.Hidden + column;
+            if (rows < 16) new Span<float>(to, 2 * lanes).Clear();
+            PackRows(At(gate, expert, start), columns, rows, to);
+            PackRows(At(up, expert, start), columns, rows, to + lanes);
+        }
+    }
+
+    private void PackRows(float* rows, int columns, int count, float* to)
+    {
+        if (type == TileType.Float32) PanelPacker.Straight(rows, Shape.Hidden, columns, count, Shape.Type, to);
+        else PanelPacker.Straight((ushort*)rows, Shape.Hidden, columns, count, Shape.Type, to);
+    }
+
+    /// <summary>The memory of 32 columns of down, to fetch ahead.</summary>
+    public NextPanel NextDownColumns(int expert, int column)
+    {
+        byte* first = (byte*)At(down, expert, column);
+        nint row = Shape.Intermediate * ValueBytes;
+        return type == TileType.Float32 ? NextPanel.Rows(first, first + Line, row) : NextPanel.Rows(first, first + row, 2 * row);
     }
 
     public override NextPanel NextUp(int expert, int panel)

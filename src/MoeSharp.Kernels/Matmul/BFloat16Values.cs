@@ -47,6 +47,21 @@ internal static unsafe class BFloat16Values
         for (; i < count; i++) lanes[i] = isHigh ? lanes[i] | (uint)values[i] << 16 : values[i];
     }
 
+    /// <summary>Puts values of two rows into lanes: the first's into the lower halves.</summary>
+    public static void Pair(ushort* first, ushort* second, int count, uint* lanes)
+    {
+        int i = 0;
+        for (; i + Vector256<ushort>.Count <= count; i += Vector256<ushort>.Count)
+        {
+            var (low, lowEnd) = Vector256.Widen(Vector256.Load(first + i));
+            var (high, highEnd) = Vector256.Widen(Vector256.Load(second + i));
+            (low | (high << 16)).Store(lanes + i);
+            (lowEnd | (highEnd << 16)).Store(lanes + i + Vector256<uint>.Count);
+        }
+
+        for (; i < count; i++) lanes[i] = first[i] | (uint)second[i] << 16;
+    }
+
     /// <summary>The float32 of every value.</summary>
     public static void Widen(ReadOnlySpan<ushort> source, Span<float> destination)
     {

@@ -21,8 +21,8 @@ internal readonly unsafe struct NextPanel
     /// <summary>Two pieces of half a panel each.</summary>
     public static NextPanel Of(byte* first, byte* second) => new(first, second, 0);
 
-    /// <summary>Two lines in each of as many rows as the product is deep.</summary>
-    public static NextPanel Rows(byte* first, nint stride) => new(first, first + Line, stride);
+    /// <summary>Two lines, and as many more of each, <paramref name="stride"/> bytes apart, as the product has lanes of depth.</summary>
+    public static NextPanel Rows(byte* first, byte* second, nint stride) => new(first, second, stride);
 
     /// <summary>What block <paramref name="block"/> fetches: where from, and how far from lane to lane. False for nothing.</summary>
     public bool For(int block, int blocks, int depth, out byte* start, out nint step)

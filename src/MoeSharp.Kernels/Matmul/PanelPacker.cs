@@ -81,44 +81,55 @@ internal static unsafe class PanelPacker
     }
 
     /// <summary>Packs 32 columns of a matrix as they lie: what a product with the matrix itself, y · W, reads.</summary>
-    /// <param name="source">The first row's first of the columns, float32.</param>
+    /// <typeparam name="T">float, or ushort for the bits of bfloat16.</typeparam>
+    /// <param name="source">The first row's first of the columns.</param>
     /// <param name="stride">Values from a row to the next.</param>
     /// <param name="columns">How many of the 32 columns there are; the others become zeros.</param>
     /// <param name="depth">The number of rows.</param>
     /// <param name="type">The type of the panel.</param>
     /// <param name="panel">The panel.</param>
-    public static void Straight(float* source, nint stride, int columns, int depth, TileType type, float* panel)
+    public static void Straight<T>(T* source, nint stride, int columns, int depth, TileType type, float* panel)
+        where T : unmanaged
     {
-        int lanes = Lanes(depth, type);
-        if (columns < TileKernel.Columns) new Span<float>(panel, lanes * TileKernel.Columns).Clear();
+        if (columns < TileKernel.Columns) new Span<float>(panel, Lanes(depth, type) * TileKernel.Columns).Clear();
         if (type == TileType.BFloat16)
         {
-            StraightRounded(source, stride, columns, depth, (uint*)panel);
+            StraightPairs(source, stride, columns, depth, (uint*)panel);
             return;
         }
 
         for (int k = 0; k < depth; k++, source += stride, panel += TileKernel.Columns)
         {
-            if (columns == TileKernel.Columns)
-            {
-                TileRows.Copy(source, panel);
-            }
-            else
-            {
-                new ReadOnlySpan<float>(source, columns).CopyTo(new Span<float>(panel, columns));
-            }
+            if (typeof(T) == typeof(float) && columns == TileKernel.Columns) TileRows.Copy((float*)source, panel);
+            else Convert(source, columns, type, panel);
         }
     }
 
     // two rows share their lanes
-    private static void StraightRounded(float* source, nint stride, int columns, int depth, uint* panel)
+    private static void StraightPairs<T>(T* source, nint stride, int columns, int depth, uint* panel)
+        where T : unmanaged
     {
-        ushort* row = stackalloc ushort[TileKernel.Columns];
-        for (int k = 0; k < depth; k++, source += stride)
+        ushort* first = stackalloc ushort[TileKernel.Columns], second = stackalloc ushort[TileKernel.Columns];
+        for (int k = 0; k < depth; k += 2, source += 2 * stride, panel += TileKernel.Columns)
         {
-            BFloat16Values.Round(new(source, columns), new(row, columns));
-            BFloat16Values.PutHalf(row, columns, panel + (nint)(k / 2) * TileKernel.Columns, isHigh: k % 2 != 0);
+            ushort* low = Rounded(source, columns, first), high = k + 1 < depth ? Rounded(source + stride, columns, second) : Zeros(second);
+            BFloat16Values.Pair(low, high, columns, panel);
         }
+    }
+
+    private static ushort* Rounded<T>(T* values, int count, ushort* room)
+        where T : unmanaged
+    {
+        if (typeof(T) == typeof(ushort)) return (ushort*)values;
+
+        BFloat16Values.Round(new(values, count), new(room, count));
+        return room;
+    }
+
+    private static ushort* Zeros(ushort* room)
+    {
+        new Span<ushort>(room, TileKernel.Columns).Clear();
+        return room;
     }
 
     /// <summary>Copies <paramref name="count"/> float32 values in the type of a row of A or of a panel.</summary>

@@ -64,4 +64,7 @@ internal unsafe interface IFloatLanes<TSelf>
 
     /// <summary>Stores as bfloat16, as <see cref="BFloat16Values"/> rounds.</summary>
     void StoreBFloat16(ushort* to);
+
+    /// <summary>The same past the caches, where so few bytes can go; <paramref name="to"/> is aligned to them.</summary>
+    void StreamBFloat16(ushort* to);
 }

@@ -71,12 +71,18 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : IFloatLanes<La
     public void Stream(float* to) => _value.StoreAlignedNonTemporal(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreBFloat16(ushort* to)
+    public void StoreBFloat16(ushort* to) => ToBFloat16().Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StreamBFloat16(ushort* to) => ToBFloat16().StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Vector256<ushort> ToBFloat16()
     {
         var bits = _value.AsUInt32();
         var upper = bits >>> 16;
         var rounded = (bits + Vector512.Create(0x7fffu) + (upper & Vector512<uint>.One)) >>> 16;
         var lanes = Vector512.ConditionalSelect(Vector512.Equals(_value, _value).AsUInt32(), rounded, upper | Vector512.Create(0x40u));
-        Vector512.Narrow(lanes, lanes).GetLower().Store(to);
+        return Vector512.Narrow(lanes, lanes).GetLower();
     }
 }

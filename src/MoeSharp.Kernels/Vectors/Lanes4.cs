@@ -83,4 +83,7 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : IFloatLanes<Lan
         var lanes = Vector128.ConditionalSelect(Vector128.Equals(_value, _value).AsUInt32(), rounded, upper | Vector128.Create(0x40u));
         *(ulong*)to = Vector128.Narrow(lanes, lanes).AsUInt64().ToScalar();
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StreamBFloat16(ushort* to) => StoreBFloat16(to);
 }

@@ -71,12 +71,18 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : IFloatLanes<Lan
     public void Stream(float* to) => _value.StoreAlignedNonTemporal(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void StoreBFloat16(ushort* to)
+    public void StoreBFloat16(ushort* to) => ToBFloat16().Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StreamBFloat16(ushort* to) => ToBFloat16().StoreAlignedNonTemporal(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Vector128<ushort> ToBFloat16()
     {
         var bits = _value.AsUInt32();
         var upper = bits >>> 16;
         var rounded = (bits + Vector256.Create(0x7fffu) + (upper & Vector256<uint>.One)) >>> 16;
         var lanes = Vector256.ConditionalSelect(Vector256.Equals(_value, _value).AsUInt32(), rounded, upper | Vector256.Create(0x40u));
-        Vector256.Narrow(lanes, lanes).GetLower().Store(to);
+        return Vector256.Narrow(lanes, lanes).GetLower();
     }
 }

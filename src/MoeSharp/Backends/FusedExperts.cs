@@ -4,8 +4,9 @@ namespace MoeSharp;
 
 /// <summary>
 /// The kernels of <see cref="ForwardPass"/> and <see cref="BackwardPass"/> on the CPU, on the parameters as they lie. Products are float32 but
-/// for tokens of bfloat16, which are multiplied as that where the processor has instructions for it, over float32 weights whose gradients are
-/// float32 too, and without a gradient wherever the parameters are bfloat16. Elsewhere float32 costs the conversion and keeps more digits.
+/// for tokens of bfloat16, which are multiplied as that where the processor has instructions for it, and without a gradient wherever the
+/// parameters are bfloat16. Elsewhere float32 costs the conversion and keeps more digits. Gradients of parameters have their type, and are
+/// summed in float32.
 /// </summary>
 /// <param name="options">The layer.</param>
 /// <param name="other">Computes what the kernels do not: other devices and types; null to refuse it.</param>
@@ -59,11 +60,11 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private Tensor Train(Tensor?[] arguments, RoutingTensors plan)
     {
         Release();      // the parameters are about to change
-        return FusedFunction.apply([.. arguments.Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument) : Dense(argument)), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
+        return FusedFunction.apply([.. Readable(arguments).Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument!) : argument), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
     }
 
     // a parameter takes a gradient over only from who holds it no longer, and else copies it; we hold ours until the scope ends, but not what the way back of a view makes of it
-    private static Tensor Viewed(Tensor? matrix) => Dense(matrix)!.unsqueeze(0);
+    private static Tensor Viewed(Tensor matrix) => matrix.unsqueeze(0);
 
     private TileType TypeFor(FusedInputs inputs)
     {
@@ -87,9 +88,16 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private FusedPanels Panels(Tensor?[] arguments, TileType type, int experts, KeptWeights? kept)
     {
         bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
-        var inputs = new FusedInputs([.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))]);
+        var inputs = new FusedInputs(Readable(arguments));
         var matrices = _kernels.Matrices(inputs, type);
         return new(matrices, kept is not null && areAsTheyLie && WeightsKey.Of(inputs, matrices, experts, type) is { } key ? kept.TryEnter(key, matrices.Shape, experts) : null);
+    }
+
+    // matrices as they lie where the packing reads them
+    private static Tensor?[] Readable(Tensor?[] arguments)
+    {
+        bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
+        return [.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))];
     }
 
     // of one type that the packing reads

@@ -51,7 +51,7 @@ internal sealed class FusedFunction : GuardedFunction<FusedFunction>
         var needs = (bool?[])ctx.get_data(NeedsKey);
         var saved = new Queue<Tensor>(ctx.get_saved_variables());
         Tensor?[] tensors = Array.ConvertAll(needs, need => need is null ? null : saved.Dequeue());
-        Tensor?[] targets = [.. tensors.Zip(needs, (tensor, need) => need is true ? ReusedMemory.Empty(tensor!.shape) : null)];
+        Tensor?[] targets = [.. tensors.Zip(needs, (tensor, need) => need is true ? ReusedMemory.Empty(tensor!.shape, tensor.dtype) : null)];
 
         call.Kernels.Backward(call.Kernels.Matrices(new FusedInputs(tensors), call.Type), new FusedInputs(tensors), call.Plan, kept: saved.Dequeue(), given.to(float32).contiguous(), new FusedInputs(targets));
         return [.. targets.Select(target => target?.MoveToOuterDisposeScope()), null];

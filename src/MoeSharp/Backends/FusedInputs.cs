@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace MoeSharp;
 
-/// <summary>What the fused kernels read: dense tensors on the host, float32, the matrices of the experts bfloat16 too where there is no gradient. The order is that of <see cref="FusedFunction"/>'s arguments.</summary>
+/// <summary>What the fused kernels read: dense tensors on the host, float32; the matrices of the experts are all float32 or all bfloat16. The order is that of <see cref="FusedFunction"/>'s arguments.</summary>
 internal readonly struct FusedInputs(IReadOnlyList<Tensor?> tensors)
 {
     /// <summary>How many there are.</summary>

@@ -32,12 +32,12 @@ internal static unsafe class ReusedMemory
         }
     }
 
-    /// <summary>A float32 tensor of undefined values; on memory that was used before, where there is some and the tensor is large.</summary>
-    public static Tensor Empty(ReadOnlySpan<long> shape)
+    /// <summary>A tensor of float32 or bfloat16, of undefined values; on memory that was used before, where there is some and the tensor is large.</summary>
+    public static Tensor Empty(ReadOnlySpan<long> shape, ScalarType type = ScalarType.Float32)
     {
-        long bytes = sizeof(float);
+        long bytes = type == ScalarType.BFloat16 ? sizeof(ushort) : sizeof(float);
         foreach (long size in shape) bytes *= size;
-        return bytes >= LeastBytes && TryCreate(shape, bytes) is { } tensor ? tensor : empty(shape.ToArray(), float32);
+        return bytes >= LeastBytes && TryCreate(shape, type, bytes) is { } tensor ? tensor : empty(shape.ToArray(), type);
     }
 
     /// <summary>Frees what has been idle since before <paramref name="time"/>.</summary>
@@ -55,7 +55,7 @@ internal static unsafe class ReusedMemory
         }
     }
 
-    private static Tensor? TryCreate(ReadOnlySpan<long> shape, long bytes)
+    private static Tensor? TryCreate(ReadOnlySpan<long> shape, ScalarType type, long bytes)
     {
         if (New is null) return null;
 
@@ -70,8 +70,7 @@ internal static unsafe class ReusedMemory
         }
 
         InUse[(nint)memory.Start] = memory;
-        const sbyte Type = (sbyte)ScalarType.Float32;
-        fixed (long* sizes = shape) return Tensor.UnsafeCreateTensor(New(memory.Start, &Return, sizes, shape.Length, Type, Type, (int)TorchSharp.DeviceType.CPU, -1, 0));
+        fixed (long* sizes = shape) return Tensor.UnsafeCreateTensor(New(memory.Start, &Return, sizes, shape.Length, (sbyte)type, (sbyte)type, (int)TorchSharp.DeviceType.CPU, -1, 0));
     }
 
     // the smallest of those that are not much too large
