@@ -206,8 +206,9 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         {
             int column = number * Columns;
             source.PackUpColumns(task.Expert, column, panel);
+            var next = number + 1 < task.End ? source.NextUpColumns(task.Expert, column + Columns) : NextPanel.None;
             var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, _dPreActivations + first * GradientStride, GradientStride, count, (byte*)panel, PanelPacker.Lanes(_shape.UpPanels * Columns, _shape.Type), PanelPlace.Fetched, NextPanel.None, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, _dPreActivations + first * GradientStride, GradientStride, count, (byte*)panel, PanelPacker.Lanes(_shape.UpPanels * Columns, _shape.Type), PanelPlace.Cache, next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));

@@ -102,6 +102,10 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
         return type == TileType.Float32 ? NextPanel.Rows(first, first + Line, row) : NextPanel.Rows(first, first + row, 2 * row);
     }
 
+    /// <summary>The same of gate and up: their first lines, where a product has one lane of depth for a row of both.</summary>
+    public NextPanel NextUpColumns(int expert, int column) =>
+        Shape.Type == TileType.BFloat16 ? NextPanel.Rows((byte*)At(gate, expert, column), (byte*)At(up, expert, column), Shape.Hidden * ValueBytes) : NextPanel.None;
+
     public override NextPanel NextUp(int expert, int panel)
     {
         nint start = (nint)panel * 16 * Shape.Hidden;
