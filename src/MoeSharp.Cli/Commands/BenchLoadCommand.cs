@@ -17,7 +17,7 @@ internal static class BenchLoadCommand
         {
             Note = "Weights are decoded to float32 on one thread. Ways run in turn within every round. 'of read+write' is the time to read the codes and write as many floats, over the decoder's; 'speed-up' is that over an obvious loop "
                 + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios. Experts are of bfloat16 and loaded on all threads; they come from a warm file (352 MB, in the folder for temporary files) "
-                + "into fresh memory, and again into the same; 'of plain read' is their speed over that of reading memory from end to end in the same round. --format leaves them out.",
+                + "into fresh memory, and again into the same; 'of plain read' is their speed over that of reading memory from end to end in the same round, 'of a copy' what they read and write over what a plain copy does. --format leaves them out.",
             Examples = ["moesharp bench load", "moesharp bench load --format fp8,mxfp4,int4 --json"],
         };
         command.Add("Measuring", formats, rows, rounds);
@@ -58,11 +58,12 @@ internal static class BenchLoadCommand
         if (report.Experts.Count == 0) return;
 
         surroundings.Output.WriteLine();
-        var loads = new TableWriter("experts", "of bfloat16", "threads", "fresh GB/s", "of plain read", "again GB/s", "of the read") { Numbers = new HashSet<string> { "of bfloat16", "threads", "fresh GB/s", "of plain read", "again GB/s", "of the read" } };
+        var loads = new TableWriter("experts", "of bfloat16", "threads", "fresh GB/s", "of plain read", "again GB/s", "of the read", "of a copy") { Numbers = new HashSet<string> { "of bfloat16", "threads", "fresh GB/s", "of plain read", "again GB/s", "of the read", "of a copy" } };
         foreach (var load in report.Experts)
         {
             loads.Add([$"packed in {load.Precision}", Quantity.Bytes(load.Bytes), Quantity.Text($"{load.Threads}"), load.FreshGbs.ToString("0.00", CultureInfo.InvariantCulture), Quantity.Text($"{load.FreshReadShare * 100:0} %"),
-                load.AgainGbs.ToString("0.00", CultureInfo.InvariantCulture), Quantity.Text($"{load.AgainReadShare * 100:0} %")]);
+                load.AgainGbs.ToString("0.00", CultureInfo.InvariantCulture), Quantity.Text($"{load.AgainReadShare * 100:0} %"),
+                Quantity.Text($"{load.AgainCopyShare * 100:0} %")]);
         }
 
         loads.Write(surroundings);

@@ -23,6 +23,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private readonly ExpertGroup? _shared = shared is null ? null : new(shared.Source, shared.Epilogue);
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
+    private readonly RowRing _ring = new();
     private float* _x, _y, _preActivations, _outputs;
     private byte* _inputs;
     private ThreadScratch _scratch;
@@ -42,12 +43,13 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _y = y;
         _preActivations = kept.PreActivations;
         _rows.Take(plan, hasShared: shared is not null);
-        _inputs = memory.Area("the gathered rows", _rows.Count * (long)_shape.InputStride);
+        var (active, most) = ActiveExperts();
+        _ring.Clear(SharedExpert + 1, _rows.Count, most, _shape.InputStride, pool.Threads);
+        _inputs = memory.Area("the gathered rows", _ring.Rows * (long)_shape.InputStride);
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
         _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));
         _routed.Place(0, 0, kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Routed * (long)_shape.HiddenStride));
         _shared?.Place(SharedExpert, _rows.Routed, memory.Area("the shared expert's hidden rows", plan.TokenCount * (long)_shared.Shape.HiddenStride));
-        int active = ActiveExperts();
         ListTasks(active, pool.Threads);
         _tasks.Run(pool, this, wakes: IsWorthWaking(active));
     }
@@ -85,6 +87,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             int count = _rows.Of(e).Count;
             if (count == 0) continue;
 
+            _ring.Add(e, count);
             _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
             _tasks.Add(Up, e, GroupOf(e).Shape.UpPanels, GroupOf(e).UpPart, UpCounter(e));
             if (seen >= Late) AddDown(pending[seen % Late]);
@@ -95,11 +98,18 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, AllCounter);
     }
 
-    private int ActiveExperts()
+    // the routed ones that have rows, and the most rows of any
+    private (int Count, int MostRows) ActiveExperts()
     {
-        int active = 0;
-        for (int e = 0; e < SharedExpert; e++) active += _rows.Of(e).Count > 0 ? 1 : 0;
-        return active;
+        var (active, most) = (0, _rows.Of(SharedExpert).Count);
+        for (int e = 0; e < SharedExpert; e++)
+        {
+            int rows = _rows.Of(e).Count;
+            active += rows > 0 ? 1 : 0;
+            most = Math.Max(most, rows);
+        }
+
+        return (active, most);
     }
 
     private void AddDown(int expert) => _tasks.Add(Down, expert, _shape.DownPanels, GroupOf(expert).DownPart, DownCounter(expert));
@@ -116,15 +126,23 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private void GatherRows(in PassTask task)
     {
+        foreach (int other in _ring.Before(task.Expert))
+        {
+            if (!_tasks.WaitFor(UpCounter(other))) return;
+        }
+
         int first = _rows.Of(task.Expert).First;
+        byte* inputs = InputsOf(task.Expert) - first * _shape.InputStride;
         for (int row = first + task.First; row < first + task.End; row++)
         {
             float* token = _x + (long)_rows.Tokens[row] * _shape.Hidden;
-            RowGather.Copy(token, _inputs + row * _shape.InputStride, _shape, applyTo == WeightTarget.Input && row < _rows.Routed ? _rows.Plan.Weights[_rows.Plan.Order[row]] : 1);
+            RowGather.Copy(token, inputs + row * _shape.InputStride, _shape, applyTo == WeightTarget.Input && row < _rows.Routed ? _rows.Plan.Weights[_rows.Plan.Order[row]] : 1);
         }
 
         _tasks.Done(GatherCounter(task.Expert));
     }
+
+    private byte* InputsOf(int expert) => _inputs + _ring.StartOf(expert) * _shape.InputStride;
 
     private void RunUp(in PassTask task, int worker)
     {
@@ -137,7 +155,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             byte* weights = group.Source.Up(expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? group.Source.NextUp(expert, panel + 1) : NextPanel.None;
             var sink = new UpSink(this, group, first, panel, group.Source.UpBias(expert, panel));
-            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, InputsOf(task.Expert), _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));

@@ -70,7 +70,13 @@ internal static unsafe class ReusedMemory
         }
 
         InUse[(nint)memory.Start] = memory;
-        fixed (long* sizes = shape) return Tensor.UnsafeCreateTensor(New(memory.Start, &Return, sizes, shape.Length, (sbyte)type, (sbyte)type, (int)TorchSharp.DeviceType.CPU, -1, 0));
+        nint tensor;
+        fixed (long* sizes = shape) tensor = New(memory.Start, &Return, sizes, shape.Length, (sbyte)type, (sbyte)type, (int)TorchSharp.DeviceType.CPU, -1, 0);
+        if (tensor != 0) return Tensor.UnsafeCreateTensor(tensor);
+
+        InUse.TryRemove((nint)memory.Start, out _);
+        memory.Dispose();
+        return null;
     }
 
     // the smallest of those that are not much too large

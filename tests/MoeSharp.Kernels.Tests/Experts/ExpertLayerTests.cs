@@ -44,6 +44,20 @@ public sealed class ExpertLayerTests
         }
     }
 
+    /// <summary>34 MB of gathered rows, several times what there is room for at once.</summary>
+    [Theory, MemberData(nameof(Precisions))]
+    public void Forward_ALongBatch_HasTheBitsOfItsParts(ExpertPrecision precision)
+    {
+        const int Part = 500;
+        var problem = new ExpertProblem(Batch with { Tokens = 12 * Part, Hidden = 700, Intermediate = 16, Experts = 8, Pairs = PairPattern.All });
+        using var layer = LayerOf(problem, precision);
+
+        float[] batch = ExpertLayerRun.Forward(layer, problem);
+
+        float[] parts = [.. Enumerable.Range(0, 12).SelectMany(part => ExpertLayerRun.Forward(layer, problem.Part(part * Part, Part)))];
+        Assert.Equal(Lanes.Bits(parts), Lanes.Bits(batch));
+    }
+
     /// <summary>Even and odd widths: rows of bfloat16 that begin in the middle of a lane are packed another way.</summary>
     [Theory]
     [InlineData(ExpertPrecision.Float32, 64, 48)]

@@ -6,7 +6,7 @@ namespace MoeSharp.Cli;
 
 /// <summary>
 /// A layer of bfloat16 experts from a warm file into the form of the kernels, with all threads: into fresh memory, which the system fills with
-/// zeros first, and into memory that is there, when a layer is loaded again. Beside them, in the same round, the machine's plain read.
+/// zeros first, and into memory that is there, when a layer is loaded again. Beside them, in the same round, the machine's plain read and copy.
 /// </summary>
 internal sealed class ExpertLoadBenchmark(int rounds)
 {
@@ -24,8 +24,9 @@ internal sealed class ExpertLoadBenchmark(int rounds)
         {
             WriteModel(folder);
             using var checkpoint = MoeCheckpoint.Open(folder);
-            using var limit = new ReadLoop();
-            foreach (var precision in Enum.GetValues<ExpertPrecision>()) yield return Measure(checkpoint, precision, limit, stop);
+            using var read = new ReadLoop();
+            using var copy = new CopyLoop();
+            foreach (var precision in Enum.GetValues<ExpertPrecision>()) yield return Measure(checkpoint, precision, read, copy, stop);
         }
         finally
         {
@@ -33,27 +34,31 @@ internal sealed class ExpertLoadBenchmark(int rounds)
         }
     }
 
-    private ExpertLoadResult Measure(MoeCheckpoint checkpoint, ExpertPrecision precision, ReadLoop limit, CancellationToken stop)
+    private ExpertLoadResult Measure(MoeCheckpoint checkpoint, ExpertPrecision precision, ReadLoop read, CopyLoop copy, CancellationToken stop)
     {
         const double Bytes = 3.0 * HiddenSize * Width * Experts * sizeof(ushort);
         using var kept = checkpoint.Load(0, precision, cancellationToken: stop);        // the file is warm from here on
         var stored = checkpoint.Layer(0);
+        double moved = Bytes * (precision == ExpertPrecision.BFloat16 ? 2 : 3);     // read, and written in one or two times the bytes
         var (fresh, again) = (new Speeds(rounds), new Speeds(rounds));
+        double[] copyShares = new double[rounds];
         for (int round = 0; round < rounds; round++)
         {
             stop.ThrowIfCancellationRequested();
-            double read = Math.Max(limit.Measure(WorkerPool.Shared), limit.Measure(WorkerPool.Shared));
+            double limit = Math.Max(read.Measure(WorkerPool.Shared), read.Measure(WorkerPool.Shared)), copyLimit = Math.Max(copy.Measure(WorkerPool.Shared), copy.Measure(WorkerPool.Shared));
             long start = Stopwatch.GetTimestamp();
             var layer = checkpoint.Load(0, precision, cancellationToken: stop);
-            fresh.Add(round, Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds, read);
+            fresh.Add(round, Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds, limit);
             layer.Dispose();
 
             start = Stopwatch.GetTimestamp();
             new KernelLayerLoader(stored, kept).Load(progress: null, stop);
-            again.Add(round, Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds, read);
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            again.Add(round, Bytes / seconds, limit);
+            copyShares[round] = moved / seconds / copyLimit;
         }
 
-        return new ExpertLoadResult(precision == ExpertPrecision.BFloat16 ? "bf16" : "fp32", (long)Bytes, WorkerPool.Shared.Threads, fresh.Gigabytes, fresh.Share, again.Gigabytes, again.Share);
+        return new ExpertLoadResult(precision == ExpertPrecision.BFloat16 ? "bf16" : "fp32", (long)Bytes, WorkerPool.Shared.Threads, fresh.Gigabytes, fresh.Share, again.Gigabytes, again.Share, PairedTimes.MedianOf(copyShares));
     }
 
     private sealed class Speeds(int rounds)
@@ -92,4 +97,5 @@ internal sealed class ExpertLoadBenchmark(int rounds)
 /// <param name="FreshReadShare">The median over rounds of that speed over the plain read's.</param>
 /// <param name="AgainGbs">Gigabytes of the file loaded per second into memory that was there.</param>
 /// <param name="AgainReadShare">The median over rounds of that speed over the plain read's.</param>
-internal sealed record ExpertLoadResult(string Precision, long Bytes, int Threads, double FreshGbs, double FreshReadShare, double AgainGbs, double AgainReadShare);
+/// <param name="AgainCopyShare">The median over rounds of the bytes that this reads and writes per second, over those of a plain copy.</param>
+internal sealed record ExpertLoadResult(string Precision, long Bytes, int Threads, double FreshGbs, double FreshReadShare, double AgainGbs, double AgainReadShare, double AgainCopyShare);
