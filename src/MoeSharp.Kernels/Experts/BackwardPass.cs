@@ -6,8 +6,7 @@ namespace MoeSharp;
 /// </summary>
 /// <remarks>
 /// Weight gradients are sums over an expert's rows in their order, and a token's gradient is one over its slots: the bits do not depend on
-/// the number of threads. In bfloat16 everything that is multiplied is rounded, weights too; what is summed and kept is float32, and so is what is returned but for gradients of
-/// bfloat16 matrices.
+/// the number of threads. In bfloat16 everything that is multiplied is rounded, weights too; what is summed and kept is float32.
 /// </remarks>
 internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kernel, OuterKernel outer, GatedEpilogue epilogue, WeightTarget applyTo) : IPassSteps
 {

@@ -60,7 +60,9 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private Tensor Train(Tensor?[] arguments, RoutingTensors plan)
     {
         Release();      // the parameters are about to change
-        return FusedFunction.apply([.. Readable(arguments).Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument!) : argument), new FusedCall(_kernels, plan.Plan, TypeFor(new FusedInputs(arguments)))])[0];
+        var given = new FusedInputs(arguments);
+        if (AreMatrices(given)) _kernels.MoveToHugePages(given);
+        return FusedFunction.apply([.. Readable(arguments).Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument!) : argument), new FusedCall(_kernels, plan.Plan, TypeFor(given))])[0];
     }
 
     // a parameter takes a gradient over only from who holds it no longer, and else copies it; we hold ours until the scope ends, but not what the way back of a view makes of it

@@ -24,7 +24,6 @@ internal sealed class FusedFunction : GuardedFunction<FusedFunction>
         var kept = call.Kernels.EmptyKept(call.Plan, call.Type);
 
         var inputs = new FusedInputs(tensors);
-        call.Kernels.MoveToHugePages(inputs);
         var sums = call.Kernels.Forward(call.Kernels.Matrices(inputs, call.Type), inputs.Tokens, call.Plan, kept);
 
         ctx.save_for_backward([.. tensors.OfType<Tensor>(), kept]);
