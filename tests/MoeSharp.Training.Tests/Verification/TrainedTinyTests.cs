@@ -11,7 +11,8 @@ namespace MoeSharp.Training.Tests;
 public sealed class TrainedTinyTests : IDisposable
 {
     private const string Name = "trained-tiny";
-    private const double TrainingTolerance = 0.05;      // another processor's products differ in the last bits, and training amplifies that
+    private const int Steps = 20;                       // another processor's products differ in the last bits, and training amplifies that: by 40 steps to what can be seen
+    private const double TrainingTolerance = 0.01;
     private static readonly string[] Files = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", CaseVerifier.ExpectedFile];
 
     private readonly TemporaryFolder _folder = new();
@@ -48,7 +49,7 @@ public sealed class TrainedTinyTests : IDisposable
     private string TrainAgain()
     {
         string folder = _folder.File("run");
-        new Trainer(TrainingPresets.Tiny with { Seed = 7, VocabularySize = 384 }, new() { Output = folder, Data = [Fixtures.Path("tokenizer", "training")], Threads = 1 }).Run(null, default);
+        new Trainer(TrainingPresets.Tiny with { Seed = 7, VocabularySize = 384, Steps = Steps }, new() { Output = folder, Data = [Fixtures.Path("tokenizer", "training")], Threads = 1 }).Run(null, default);
 
         using var model = ModelCheckpoint.Load(folder);
         var tokens = randint(1, model.Options.VocabularySize, [2, 14], dtype: ScalarType.Int64, generator: new Generator(5));
