@@ -91,10 +91,8 @@ public sealed class MoeCheckpoint : IDisposable
         (var (model, family), var configWarnings, files) = ReadTogether(folder, config);
         try
         {
-            var (opened, quantization) = (files, model.Quantization);
-            var placing = Task.Run(() => LayerPlace.Find(family, opened.Tensors.Keys));
+            var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys));
             weights = new WeightIndex(files, quantization, valueLimit: valueLimit);
-            var place = placing.GetAwaiter().GetResult();
             var names = family.Native is { } native && native.Prefix == place.Prefix ? native.Names : null;
             return Checked(
                 folder, model, family, files, files, place, [.. configWarnings, .. files.Warnings], weights, prefix => new WeightIndex(opened, quantization, prefix), names, () => NativeConfig.FindPublished(config));

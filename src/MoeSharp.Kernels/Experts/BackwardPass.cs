@@ -268,7 +268,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     }
 
     // a value of the gradients of matrices, which are of the matrices' type
-    private void* At(void* gradients, nint value) => (byte*)gradients + value * (source.Type == TileType.Float32 ? sizeof(float) : sizeof(ushort));
+    private void* At(void* gradients, nint value) => (byte*)gradients + value * source.ValueBytes;
 
     private void SumDownBias(int expert, int first, int count)
     {

@@ -24,7 +24,8 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
 
     private nint Matrix => (nint)Shape.Hidden * Shape.Intermediate;
 
-    private nint ValueBytes => type == TileType.Float32 ? sizeof(float) : sizeof(ushort);
+    /// <summary>The bytes of a value of them, and of its gradient.</summary>
+    public nint ValueBytes => type == TileType.Float32 ? sizeof(float) : sizeof(ushort);
 
     /// <summary>The gate projection [H, D] of an expert; values of <see cref="Type"/>.</summary>
     public float* Gate(int expert) => At(gate, expert, 0);
@@ -67,12 +68,8 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
     }
 
     /// <summary>Packs 32 columns of down as they lie, for the way back.</summary>
-    public void PackDownColumns(int expert, int column, float* to)
-    {
-        int columns = Math.Min(TileKernel.Columns, Shape.Intermediate - column);
-        if (type == TileType.Float32) PanelPacker.Straight(DownOf(expert) + column, Shape.Intermediate, columns, Shape.Hidden, Shape.Type, to);
-        else PanelPacker.Straight((ushort*)DownOf(expert) + column, Shape.Intermediate, columns, Shape.Hidden, Shape.Type, to);
-    }
+    public void PackDownColumns(int expert, int column, float* to) =>
+        PackRows(At(down, expert, column), Shape.Intermediate, Math.Min(TileKernel.Columns, Shape.Intermediate - column), Shape.Hidden, to);
 
     /// <summary>Packs 32 columns of gate and up as they lie, in turns of 16 rows, as the gradients of pre-activations are.</summary>
     public void PackUpColumns(int expert, int column, float* to)
@@ -83,15 +80,15 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
             int row = turn * 16, rows = Math.Min(16, Shape.Intermediate - row);
             nint start = (nint)row * Shape.Hidden + column;
             if (rows < 16) new Span<float>(to, 2 * lanes).Clear();
-            PackRows(At(gate, expert, start), columns, rows, to);
-            PackRows(At(up, expert, start), columns, rows, to + lanes);
+            PackRows(At(gate, expert, start), Shape.Hidden, columns, rows, to);
+            PackRows(At(up, expert, start), Shape.Hidden, columns, rows, to + lanes);
         }
     }
 
-    private void PackRows(float* rows, int columns, int count, float* to)
+    private void PackRows(float* rows, nint stride, int columns, int count, float* to)
     {
-        if (type == TileType.Float32) PanelPacker.Straight(rows, Shape.Hidden, columns, count, Shape.Type, to);
-        else PanelPacker.Straight((ushort*)rows, Shape.Hidden, columns, count, Shape.Type, to);
+        if (type == TileType.Float32) PanelPacker.Straight(rows, stride, columns, count, Shape.Type, to);
+        else PanelPacker.Straight((ushort*)rows, stride, columns, count, Shape.Type, to);
     }
 
     /// <summary>The memory of 32 columns of down, to fetch ahead.</summary>

@@ -61,8 +61,9 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     {
         Release();      // the parameters are about to change
         var given = new FusedInputs(arguments);
-        if (AreMatrices(given)) _kernels.MoveToHugePages(given);
-        return FusedFunction.apply([.. Readable(arguments).Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument!) : argument), new FusedCall(_kernels, plan.Plan, TypeFor(given))])[0];
+        bool areAsTheyLie = AreMatrices(given);
+        if (areAsTheyLie) _kernels.MoveToHugePages(given);
+        return FusedFunction.apply([.. Readable(arguments, areAsTheyLie).Select((argument, at) => FusedInputs.IsMatrix(at) ? Viewed(argument!) : argument), new FusedCall(_kernels, plan.Plan, TypeFor(given))])[0];
     }
 
     // a parameter takes a gradient over only from who holds it no longer, and else copies it; we hold ours until the scope ends, but not what the way back of a view makes of it
@@ -90,17 +91,14 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private FusedPanels Panels(Tensor?[] arguments, TileType type, int experts, KeptWeights? kept)
     {
         bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
-        var inputs = new FusedInputs(Readable(arguments));
+        var inputs = new FusedInputs(Readable(arguments, areAsTheyLie));
         var matrices = _kernels.Matrices(inputs, type);
         return new(matrices, kept is not null && areAsTheyLie && WeightsKey.Of(inputs, matrices, experts, type) is { } key ? kept.TryEnter(key, matrices.Shape, experts) : null);
     }
 
     // matrices as they lie where the packing reads them
-    private static Tensor?[] Readable(Tensor?[] arguments)
-    {
-        bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
-        return [.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))];
-    }
+    private static Tensor?[] Readable(Tensor?[] arguments, bool areAsTheyLie) =>
+        [.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))];
 
     // of one type that the packing reads
     private static bool AreMatrices(FusedInputs inputs) =>
