@@ -41,4 +41,16 @@ internal sealed class ExpertRows
 
     /// <summary>The first row of an expert and the number of its rows; E stands for the shared expert.</summary>
     public (int First, int Count) Of(int expert) => expert == Plan.ExpertCount ? (Routed, Count - Routed) : (Plan.Offsets[expert], Plan.Offsets[expert + 1] - Plan.Offsets[expert]);
+
+    /// <summary>Whether an expert's rows are tokens that follow each other.</summary>
+    public bool AreNeighbours(int expert)
+    {
+        var (first, count) = Of(expert);
+        for (int row = first + 1; row < first + count; row++)
+        {
+            if (_tokens[row] != _tokens[row - 1] + 1) return false;
+        }
+
+        return true;
+    }
 }

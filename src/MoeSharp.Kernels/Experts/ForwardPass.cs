@@ -1,8 +1,8 @@
 namespace MoeSharp;
 
 /// <summary>
-/// Tokens through their experts, fused: rows are gathered expert by expert, gate and up are one product with the activation in its
-/// epilogue, then down, and last the weighted sum of every token's rows.
+/// Tokens through their experts, fused: tokens are laid out for the products once, rows are gathered from there expert by expert, gate and up
+/// are one product with the activation in its epilogue, then down, and last the weighted sum of every token's rows.
 /// </summary>
 /// <remarks>
 /// Every output element is one chain of multiply-adds per product and one ordered sum over the token's slots: the bits do not depend on
@@ -15,8 +15,8 @@ namespace MoeSharp;
 /// <param name="shared">The expert of all tokens; null for none. Its output is added last, after the slots.</param>
 internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo, SharedPanels? shared = null) : IPassSteps
 {
-    private const int Gather = 0, Up = 1, Down = 2, Combine = 3;
-    private const int RowsPerGather = 32, TokensPerCombine = 16;
+    private const int LayOut = 0, Gather = 1, Up = 2, Down = 3, Combine = 4;
+    private const int TokensPerLayOut = 32, RowsPerGather = 32, TokensPerCombine = 16;
 
     private readonly ExpertShape _shape = source.Shape;
     private readonly ExpertGroup _routed = new(source, epilogue);
@@ -25,7 +25,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private readonly ExpertRows _rows = new();
     private readonly RowRing _ring = new();
     private float* _x, _y, _preActivations, _outputs;
-    private byte* _inputs;
+    private byte* _tokens, _gathered;
     private ThreadScratch _scratch;
 
     private int SharedExpert => _rows.Plan.ExpertCount;
@@ -44,8 +44,9 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _preActivations = kept.PreActivations;
         _rows.Take(plan, hasShared: shared is not null);
         var (active, most) = ActiveExperts();
-        _ring.Clear(SharedExpert + 1, _rows.Count, most, _shape.InputStride, pool.Threads);
-        _inputs = memory.Area("the gathered rows", _ring.Rows * (long)_shape.InputStride);
+        _ring.Clear(SharedExpert, _rows.Routed, most, _shape.InputStride, pool.Threads);
+        _tokens = memory.Area("the tokens as products read them", plan.TokenCount * (long)_shape.InputStride);      // on huge pages, which the caller's may not be
+        _gathered = memory.Area("the gathered rows", _ring.Rows * (long)_shape.InputStride);
         _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
         _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));
         _routed.Place(0, 0, kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Routed * (long)_shape.HiddenStride));
@@ -64,6 +65,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     {
         switch (task.Kind)
         {
+            case LayOut: LayOutTokens(task); break;
             case Gather: GatherRows(task); break;
             case Up: RunUp(task, worker); break;
             case Down: RunDown(task, worker); break;
@@ -76,7 +78,8 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     {
         const int Late = 2;
 
-        _tasks.Clear(AllCounter + 1);
+        _tasks.Clear(SumCounter + 1);
+        _tasks.Add(LayOut, 0, _rows.Plan.TokenCount, TokensPerLayOut, TokenCounter);
         _routed.Divide(activeExperts, threads);
         _shared?.Divide(1, threads);
         Span<int> pending = stackalloc int[Late];
@@ -87,21 +90,25 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             int count = _rows.Of(e).Count;
             if (count == 0) continue;
 
-            _ring.Add(e, count);
-            _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
+            if (!AreNeighbours(e))
+            {
+                _ring.Add(e, count);
+                _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
+            }
+
             _tasks.Add(Up, e, GroupOf(e).Shape.UpPanels, GroupOf(e).UpPart, UpCounter(e));
             if (seen >= Late) AddDown(pending[seen % Late]);
             pending[seen++ % Late] = e;
         }
 
         for (int late = Math.Max(0, seen - Late); late < seen; late++) AddDown(pending[late % Late]);
-        _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, AllCounter);
+        _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, SumCounter);
     }
 
     // the routed ones that have rows, and the most rows of any
     private (int Count, int MostRows) ActiveExperts()
     {
-        var (active, most) = (0, _rows.Of(SharedExpert).Count);
+        var (active, most) = (0, 0);
         for (int e = 0; e < SharedExpert; e++)
         {
             int rows = _rows.Of(e).Count;
@@ -116,7 +123,9 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private ExpertGroup GroupOf(int expert) => expert < SharedExpert ? _routed : _shared!;      // who else has rows
 
-    private int AllCounter => 3 * (SharedExpert + 1);
+    private int TokenCounter => 3 * (SharedExpert + 1);
+
+    private int SumCounter => TokenCounter + 1;
 
     private static int GatherCounter(int expert) => 3 * expert;
 
@@ -124,38 +133,51 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private static int DownCounter(int expert) => 3 * expert + 2;
 
+    private void LayOutTokens(in PassTask task)
+    {
+        for (int token = task.First; token < task.End; token++) RowGather.Copy(_x + (long)token * _shape.Hidden, _tokens + token * _shape.InputStride, _shape, 1);
+        _tasks.Done(TokenCounter);
+    }
+
     private void GatherRows(in PassTask task)
     {
+        if (!_tasks.WaitFor(TokenCounter)) return;
         foreach (int other in _ring.Before(task.Expert))
         {
             if (!_tasks.WaitFor(UpCounter(other))) return;
         }
 
         int first = _rows.Of(task.Expert).First;
-        byte* inputs = InputsOf(task.Expert) - first * _shape.InputStride;
-        for (int row = first + task.First; row < first + task.End; row++)
+        for (int row = task.First; row < task.End; row++)
         {
-            float* token = _x + (long)_rows.Tokens[row] * _shape.Hidden;
-            RowGather.Copy(token, inputs + row * _shape.InputStride, _shape, applyTo == WeightTarget.Input && row < _rows.Routed ? _rows.Plan.Weights[_rows.Plan.Order[row]] : 1);
+            int token = _rows.Tokens[first + row];
+            byte* to = _gathered + (_ring.StartOf(task.Expert) + row) * _shape.InputStride;
+            if (applyTo == WeightTarget.Input) RowGather.Copy(_x + (long)token * _shape.Hidden, to, _shape, _rows.Plan.Weights[_rows.Plan.Order[first + row]]);
+            else RowGather.CopyLaidOut(_tokens + token * _shape.InputStride, to, _shape);
         }
 
         _tasks.Done(GatherCounter(task.Expert));
     }
 
-    private byte* InputsOf(int expert) => _inputs + _ring.StartOf(expert) * _shape.InputStride;
+    // tokens in a row, as one alone or all of them, are an expert's rows where they lie
+    private bool AreNeighbours(int expert) => (expert == SharedExpert || applyTo == WeightTarget.Output) && _rows.AreNeighbours(expert);
+
+    private byte* InputsOf(int expert) =>
+        AreNeighbours(expert) ? _tokens + _rows.Tokens[_rows.Of(expert).First] * _shape.InputStride : _gathered + _ring.StartOf(expert) * _shape.InputStride;
 
     private void RunUp(in PassTask task, int worker)
     {
-        if (!_tasks.WaitFor(GatherCounter(task.Expert))) return;
+        if (!_tasks.WaitFor(TokenCounter) || !_tasks.WaitFor(GatherCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         var group = GroupOf(task.Expert);
         int expert = group.NumberOf(task.Expert);
+        byte* inputs = InputsOf(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
             byte* weights = group.Source.Up(expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? group.Source.NextUp(expert, panel + 1) : NextPanel.None;
             var sink = new UpSink(this, group, first, panel, group.Source.UpBias(expert, panel));
-            PanelProduct.Run(kernel, InputsOf(task.Expert), _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, inputs, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));
