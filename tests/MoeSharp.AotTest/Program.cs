@@ -156,7 +156,9 @@ static unsafe bool TileIsExact(TileKernel kernel)
     fixed (uint* pointerA = a, pointerB = b)
     fixed (float* pointerC = c)
     {
-        var arguments = new TileArguments { A = (byte*)pointerA, AStride = Depth * sizeof(uint), B = (byte*)pointerB, C = pointerC, Depth = Depth };
+        byte** rows = stackalloc byte*[kernel.MaxRows];
+        for (int row = 0; row < kernel.MaxRows; row++) rows[row] = (byte*)(pointerA + row * Depth);
+        var arguments = new TileArguments { Rows = rows, B = (byte*)pointerB, C = pointerC, Depth = Depth };
         kernel.Multiply(&arguments, kernel.MaxRows, TilePrefetch.Own);
     }
 

@@ -10,7 +10,9 @@ internal static unsafe class TileCheck
     /// <summary>Whether a tile of random values has the twin's bits.</summary>
     public static bool Agrees(nint tile, int rows, TileKernel twin) => Agrees(rows, (a, b, actual, expected) =>
     {
-        var arguments = new TileArguments { A = a, AStride = Depth * sizeof(uint), B = b, C = actual, Depth = Depth };
+        byte** places = stackalloc byte*[rows];
+        for (int row = 0; row < rows; row++) places[row] = a + row * Depth * sizeof(uint);
+        var arguments = new TileArguments { Rows = places, B = b, C = actual, Depth = Depth };
         ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
         arguments.C = expected;
         MultiplyInBlocks(twin, &arguments, rows);
@@ -45,7 +47,7 @@ internal static unsafe class TileCheck
         var block = *arguments;
         for (int row = 0; row < rows; row += kernel.MaxRows)
         {
-            block.A = arguments->A + row * arguments->AStride;
+            block.Rows = arguments->Rows + row;
             block.C = arguments->C + row * TileKernel.Columns;
             kernel.Multiply(&block, Math.Min(kernel.MaxRows, rows - row), TilePrefetch.None);
         }

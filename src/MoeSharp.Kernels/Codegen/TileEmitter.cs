@@ -7,8 +7,8 @@ namespace MoeSharp;
 /// <remarks>
 /// <code>
 ///   rdi       TileArguments*
-///   rsi, r9, r10, r11, rax   rows 0, 3, 6, 9, 12 of A
-///   r8        bytes from a row to the next
+///   rsi       where rows of A lie; each in turn is loaded to rax, which costs nothing beside two products of a vector
+///   r8        the byte of every row where it is read
 ///   rdx       B          rcx   lanes of depth left
 ///   rbx, r12  what to fetch next, and its step
 /// </code>
@@ -18,10 +18,10 @@ internal sealed class TileEmitter : BFloat16Emitter
     private const int Unroll = 4;
     private const int Ahead = 4096;
 
-    // the fields that only TileArguments has
-    private const int Prefetch = 40, PrefetchStep = 48;
+    private const int Pointer = 8;
 
-    private static readonly AssemblerRegister64[] ThreeRows = [rsi, r9, r10, r11, rax];
+    // the fields that only TileArguments has
+    private const int Start = 8, Prefetch = 40, PrefetchStep = 48;
 
     private readonly TilePrefetch _prefetch;
 
@@ -39,19 +39,13 @@ internal sealed class TileEmitter : BFloat16Emitter
     protected override void LoadArguments()
     {
         Code.mov(rsi, __qword_ptr[rdi + A]);
-        Code.mov(r8, __qword_ptr[rdi + AStride]);
+        Code.mov(r8, __qword_ptr[rdi + Start]);
         Code.mov(rdx, __qword_ptr[rdi + B]);
         Code.mov(rcx, __qword_ptr[rdi + Depth]);
         if (_prefetch == TilePrefetch.Next)
         {
             Code.mov(rbx, __qword_ptr[rdi + Prefetch]);
             Code.mov(r12, __qword_ptr[rdi + PrefetchStep]);
-        }
-
-        for (int row = 3; row < Rows; row += 3)
-        {
-            Code.lea(ThreeRows[row / 3], __[ThreeRows[row / 3 - 1] + r8 * 2]);
-            Code.add(ThreeRows[row / 3], r8);
         }
     }
 
@@ -99,20 +93,15 @@ internal sealed class TileEmitter : BFloat16Emitter
         MultiplyAdd(k * RowOfB, row => LaneOfA(row, k));
     }
 
-    private static AssemblerMemoryOperand LaneOfA(int row, int k)
+    private AssemblerMemoryOperand LaneOfA(int row, int k)
     {
-        var three = ThreeRows[row / 3];
-        return (row % 3) switch
-        {
-            0 => __dword_ptr[three + k * Lane],
-            1 => __dword_ptr[three + r8 + k * Lane],
-            _ => __dword_ptr[three + r8 * 2 + k * Lane],
-        };
+        Code.mov(rax, __qword_ptr[rsi + row * Pointer]);
+        return __dword_ptr[rax + r8 + k * Lane];
     }
 
     private void Advance(int lanes)
     {
         Code.add(rdx, lanes * RowOfB);
-        for (int row = 0; row < Rows; row += 3) Code.add(ThreeRows[row / 3], lanes * Lane);
+        Code.add(r8, lanes * Lane);
     }
 }

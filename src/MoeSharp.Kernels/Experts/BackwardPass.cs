@@ -33,7 +33,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     private bool IsFloat32 => _shape.Type == TileType.Float32;
 
     // from a row of gradients of pre-activations to the next
-    private nint GradientStride => _shape.KeptStride * (IsFloat32 ? sizeof(float) : sizeof(ushort));
+    private nint GradientStride => _shape.KeptStride * _shape.ValueBytes;
 
     private bool NeedsInputs => _to.Tokens is not null || (_weightsInput && _to.Weights is not null);
 
@@ -173,8 +173,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         {
             byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
-            var sink = new StoreSink(_preActivations + (long)first * _shape.KeptStride + panel * Columns, _shape.KeptStride, source.UpBias(task.Expert, panel));
-            PanelProduct.Run(kernel, _inputs + first * _shape.InputStride, _shape.InputStride, count, weights, _shape.UpDepth, place, next, _scratch.Tile(worker), sink);
+            var sink = new StoreSink(_preActivations, TileType.Float32, (long)first * _shape.KeptStride + panel * Columns, _shape.KeptStride, source.UpBias(task.Expert, panel));
+            PanelProduct.Run(kernel, new(_inputs + first * _shape.InputStride, _shape.InputStride, count), weights, _shape.UpDepth, place, next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));
@@ -190,7 +190,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             source.PackDownColumns(task.Expert, column, (float*)panel);
             var next = number + 1 < task.End ? source.NextDownColumns(task.Expert, column + Columns) : NextPanel.None;
-            PanelProduct.Run(kernel, _upstream + first * _shape.InputStride, _shape.InputStride, count, panel, _shape.UpDepth, PanelPlace.Cache, next, _scratch.Tile(worker), new HiddenSink(this, task.Expert, first, number));
+            PanelProduct.Run(kernel, new(_upstream + first * _shape.InputStride, _shape.InputStride, count), panel, _shape.UpDepth, PanelPlace.Cache, next, _scratch.Tile(worker), new HiddenSink(this, task.Expert, first, number));
         }
 
         _tasks.Done(HiddenCounter(task.Expert));
@@ -206,8 +206,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
             int column = number * Columns;
             source.PackUpColumns(task.Expert, column, panel);
             var next = number + 1 < task.End ? source.NextUpColumns(task.Expert, column + Columns) : NextPanel.None;
-            var sink = new StoreSink(_dInputs + (long)first * _shape.OutputStride + column, _shape.OutputStride);
-            PanelProduct.Run(kernel, _dPreActivations + first * GradientStride, GradientStride, count, (byte*)panel, PanelPacker.Lanes(_shape.UpPanels * Columns, _shape.Type), PanelPlace.Cache, next, _scratch.Tile(worker), sink);
+            var sink = new StoreSink(_dInputs, TileType.Float32, (long)first * _shape.OutputStride + column, _shape.OutputStride);
+            PanelProduct.Run(kernel, new(_dPreActivations + first * GradientStride, GradientStride, count), (byte*)panel, PanelPacker.Lanes(_shape.UpPanels * Columns, _shape.Type), PanelPlace.Cache, next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(InputCounter(task.Expert));
@@ -276,7 +276,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         new Span<float>(to, _shape.Hidden).Clear();
         for (int row = first; row < first + count; row++)
         {
-            RowSum.Add(_weightsInput ? 1 : _weights[row], _dy + (long)_rows.Tokens[row] * _shape.Hidden, to, _shape.Hidden);
+            RowSum.Add(_weightsInput ? 1 : _weights[row], _dy + (long)_rows.Tokens[row] * _shape.Hidden, TileType.Float32, to, _shape.Hidden);
         }
     }
 
@@ -296,7 +296,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                 if (_to.Weights is not null) _to.Weights[first + slot] = WeightGradient(token, rows[slot], plan.Experts[first + slot]);
             }
 
-            if (_to.Tokens is not null) RowSum.Of(rows, plan.Weights.AsSpan(first, plan.Width), _weightsInput, _dInputs, _shape.OutputStride, _to.Tokens + (long)token * _shape.Hidden, _shape.Hidden);
+            if (_to.Tokens is not null) RowSum.Of(rows, plan.Weights.AsSpan(first, plan.Width), _weightsInput, _dInputs, TileType.Float32, _shape.OutputStride, _to.Tokens + (long)token * _shape.Hidden, _shape.Hidden);
         }
     }
 

@@ -1,7 +1,10 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace MoeSharp;
 
 /// <summary>The rows of a pass: where each expert's begin, which token each is, and which row each (token, slot) pair became.</summary>
-internal sealed class ExpertRows
+internal sealed unsafe class ExpertRows
 {
     private int[] _tokens = [], _rows = [];
 
@@ -17,6 +20,9 @@ internal sealed class ExpertRows
     /// <summary>The token of each row.</summary>
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Count);
 
+    /// <summary>The token of a row and of those after it, for products that read them where they lie.</summary>
+    public int* TokensFrom(int row) => (int*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_tokens)) + row;      // pinned
+
     /// <summary>The row of each pair; -1 where it was dropped or free.</summary>
     public ReadOnlySpan<int> Rows => _rows.AsSpan(0, Plan.Experts.Length);
 
@@ -25,7 +31,7 @@ internal sealed class ExpertRows
     {
         int[] order = plan.Order;
         (Plan, Routed, Count) = (plan, order.Length, order.Length + (hasShared ? plan.TokenCount : 0));
-        if (_tokens.Length < Count) _tokens = new int[Count];
+        if (_tokens.Length < Count) _tokens = GC.AllocateUninitializedArray<int>(Count, pinned: true);
         if (_rows.Length < plan.Experts.Length) _rows = new int[plan.Experts.Length];
         if (order.Length < plan.Experts.Length) _rows.AsSpan(0, plan.Experts.Length).Fill(-1);
 
@@ -41,16 +47,4 @@ internal sealed class ExpertRows
 
     /// <summary>The first row of an expert and the number of its rows; E stands for the shared expert.</summary>
     public (int First, int Count) Of(int expert) => expert == Plan.ExpertCount ? (Routed, Count - Routed) : (Plan.Offsets[expert], Plan.Offsets[expert + 1] - Plan.Offsets[expert]);
-
-    /// <summary>Whether an expert's rows are tokens that follow each other.</summary>
-    public bool AreNeighbours(int expert)
-    {
-        var (first, count) = Of(expert);
-        for (int row = first + 1; row < first + count; row++)
-        {
-            if (_tokens[row] != _tokens[row - 1] + 1) return false;
-        }
-
-        return true;
-    }
 }

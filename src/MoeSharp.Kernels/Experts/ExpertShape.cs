@@ -8,6 +8,9 @@ internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileTy
 {
     private const int Line = 64;
 
+    /// <summary>Bytes of a value that products read.</summary>
+    public int ValueBytes => Type == TileType.Float32 ? sizeof(float) : sizeof(ushort);
+
     /// <summary>Panels of gate and up: 16 columns of each.</summary>
     public int UpPanels => (Intermediate + 15) / 16;
 
@@ -33,10 +36,10 @@ internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileTy
     public nint InputStride => Padded(UpDepth * sizeof(float)) + Line;
 
     /// <summary>Bytes from one hidden row to the next; whole panels.</summary>
-    public nint HiddenStride => Padded(UpPanels * 16 * (Type == TileType.Float32 ? 4 : 2)) + Line;
+    public nint HiddenStride => Padded(UpPanels * 16 * ValueBytes) + Line;
 
-    /// <summary>Values from one output row to the next; whole panels.</summary>
-    public int OutputStride => DownPanels * TileKernel.Columns;
+    /// <summary>Values from one output row to the next, of either type: whole panels, and one more, so that neighbours do not share cache sets.</summary>
+    public int OutputStride => (DownPanels + 1) * TileKernel.Columns;
 
     /// <summary>Values from one row of pre-activations to the next: gate and up in turns of 16, and a line more.</summary>
     public int KeptStride => UpPanels * TileKernel.Columns + Line / sizeof(float);

@@ -1,8 +1,8 @@
 namespace MoeSharp;
 
 /// <summary>
-/// Tokens through their experts, fused: tokens are laid out for the products once, rows are gathered from there expert by expert, gate and up
-/// are one product with the activation in its epilogue, then down, and last the weighted sum of every token's rows.
+/// Tokens through their experts, fused: gate and up are one product with the activation in its epilogue, then down, and last the weighted sum
+/// of every token's rows. Tokens are laid out for the products once; each expert reads its own where they lie, and none is moved.
 /// </summary>
 /// <remarks>
 /// Every output element is one chain of multiply-adds per product and one ordered sum over the token's slots: the bits do not depend on
@@ -15,18 +15,19 @@ namespace MoeSharp;
 /// <param name="shared">The expert of all tokens; null for none. Its output is added last, after the slots.</param>
 internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo, SharedPanels? shared = null) : IPassSteps
 {
-    private const int LayOut = 0, Gather = 1, Up = 2, Down = 3, Combine = 4;
-    private const int TokensPerLayOut = 32, RowsPerGather = 32, TokensPerCombine = 16;
+    private const int LayOut = 0, Weigh = 1, Up = 2, Down = 3, Combine = 4;
+    private const int TokensPerLayOut = 32, RowsPerWeigh = 32, TokensPerCombine = 16;
 
     private readonly ExpertShape _shape = source.Shape;
     private readonly ExpertGroup _routed = new(source, epilogue);
     private readonly ExpertGroup? _shared = shared is null ? null : new(shared.Source, shared.Epilogue);
     private readonly PassTasks _tasks = new();
     private readonly ExpertRows _rows = new();
-    private readonly RowRing _ring = new();
-    private float* _x, _y, _preActivations, _outputs;
-    private byte* _tokens, _gathered;
+    private float* _x, _y, _preActivations;
+    private byte* _tokens, _weighed, _outputs;
     private ThreadScratch _scratch;
+
+    private bool WeighsInputs => applyTo == WeightTarget.Input;
 
     private int SharedExpert => _rows.Plan.ExpertCount;
 
@@ -43,11 +44,10 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _y = y;
         _preActivations = kept.PreActivations;
         _rows.Take(plan, hasShared: shared is not null);
-        var (active, most) = ActiveExperts();
-        _ring.Clear(SharedExpert, _rows.Routed, most, _shape.InputStride, pool.Threads);
+        int active = ActiveExperts();
         _tokens = memory.Area("the tokens as products read them", plan.TokenCount * (long)_shape.InputStride);      // on huge pages, which the caller's may not be
-        _gathered = memory.Area("the gathered rows", _ring.Rows * (long)_shape.InputStride);
-        _outputs = (float*)memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * sizeof(float));
+        _weighed = memory.Area("the tokens times their weights", WeighsInputs ? _rows.Routed * (long)_shape.InputStride : 0);
+        _outputs = memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * _shape.ValueBytes);
         _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));
         _routed.Place(0, 0, kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Routed * (long)_shape.HiddenStride));
         _shared?.Place(SharedExpert, _rows.Routed, memory.Area("the shared expert's hidden rows", plan.TokenCount * (long)_shared.Shape.HiddenStride));
@@ -66,7 +66,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         switch (task.Kind)
         {
             case LayOut: LayOutTokens(task); break;
-            case Gather: GatherRows(task); break;
+            case Weigh: WeighRows(task); break;
             case Up: RunUp(task, worker); break;
             case Down: RunDown(task, worker); break;
             case Combine: CombineTokens(task, worker); break;
@@ -90,12 +90,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             int count = _rows.Of(e).Count;
             if (count == 0) continue;
 
-            if (!AreNeighbours(e))
-            {
-                _ring.Add(e, count);
-                _tasks.Add(Gather, e, count, RowsPerGather, GatherCounter(e));
-            }
-
+            if (WeighsInputs && e < SharedExpert) _tasks.Add(Weigh, e, count, RowsPerWeigh, WeighCounter(e));
             _tasks.Add(Up, e, GroupOf(e).Shape.UpPanels, GroupOf(e).UpPart, UpCounter(e));
             if (seen >= Late) AddDown(pending[seen % Late]);
             pending[seen++ % Late] = e;
@@ -105,18 +100,12 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, SumCounter);
     }
 
-    // the routed ones that have rows, and the most rows of any
-    private (int Count, int MostRows) ActiveExperts()
+    // the routed ones that have rows
+    private int ActiveExperts()
     {
-        var (active, most) = (0, 0);
-        for (int e = 0; e < SharedExpert; e++)
-        {
-            int rows = _rows.Of(e).Count;
-            active += rows > 0 ? 1 : 0;
-            most = Math.Max(most, rows);
-        }
-
-        return (active, most);
+        int active = 0;
+        for (int e = 0; e < SharedExpert; e++) active += _rows.Of(e).Count > 0 ? 1 : 0;
+        return active;
     }
 
     private void AddDown(int expert) => _tasks.Add(Down, expert, _shape.DownPanels, GroupOf(expert).DownPart, DownCounter(expert));
@@ -127,7 +116,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private int SumCounter => TokenCounter + 1;
 
-    private static int GatherCounter(int expert) => 3 * expert;
+    private static int WeighCounter(int expert) => 3 * expert;
 
     private static int UpCounter(int expert) => 3 * expert + 1;
 
@@ -139,45 +128,38 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _tasks.Done(TokenCounter);
     }
 
-    private void GatherRows(in PassTask task)
+    private void WeighRows(in PassTask task)
     {
-        if (!_tasks.WaitFor(TokenCounter)) return;
-        foreach (int other in _ring.Before(task.Expert))
-        {
-            if (!_tasks.WaitFor(UpCounter(other))) return;
-        }
-
         int first = _rows.Of(task.Expert).First;
-        for (int row = task.First; row < task.End; row++)
+        for (int row = first + task.First; row < first + task.End; row++)
         {
-            int token = _rows.Tokens[first + row];
-            byte* to = _gathered + (_ring.StartOf(task.Expert) + row) * _shape.InputStride;
-            if (applyTo == WeightTarget.Input) RowGather.Copy(_x + (long)token * _shape.Hidden, to, _shape, _rows.Plan.Weights[_rows.Plan.Order[first + row]]);
-            else RowGather.CopyLaidOut(_tokens + token * _shape.InputStride, to, _shape);
+            RowGather.Copy(_x + (long)_rows.Tokens[row] * _shape.Hidden, _weighed + row * _shape.InputStride, _shape, _rows.Plan.Weights[_rows.Plan.Order[row]]);
         }
 
-        _tasks.Done(GatherCounter(task.Expert));
+        _tasks.Done(WeighCounter(task.Expert));
     }
 
-    // tokens in a row, as one alone or all of them, are an expert's rows where they lie
-    private bool AreNeighbours(int expert) => (expert == SharedExpert || applyTo == WeightTarget.Output) && _rows.AreNeighbours(expert);
-
-    private byte* InputsOf(int expert) =>
-        AreNeighbours(expert) ? _tokens + _rows.Tokens[_rows.Of(expert).First] * _shape.InputStride : _gathered + _ring.StartOf(expert) * _shape.InputStride;
+    private TileInputs InputsOf(int expert)
+    {
+        var (first, count) = _rows.Of(expert);
+        return expert == SharedExpert ? new(_tokens, _shape.InputStride, count)
+            : WeighsInputs ? new(_weighed + first * _shape.InputStride, _shape.InputStride, count)
+            : new(_tokens, _shape.InputStride, count, _rows.TokensFrom(first));
+    }
 
     private void RunUp(in PassTask task, int worker)
     {
-        if (!_tasks.WaitFor(TokenCounter) || !_tasks.WaitFor(GatherCounter(task.Expert))) return;
+        if (!_tasks.WaitFor(TokenCounter) || !_tasks.WaitFor(WeighCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         var group = GroupOf(task.Expert);
         int expert = group.NumberOf(task.Expert);
-        byte* inputs = InputsOf(task.Expert);
+        var inputs = InputsOf(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
             byte* weights = group.Source.Up(expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? group.Source.NextUp(expert, panel + 1) : NextPanel.None;
             var sink = new UpSink(this, group, first, panel, group.Source.UpBias(expert, panel));
-            PanelProduct.Run(kernel, inputs, _shape.InputStride, count, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, inputs, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(UpCounter(task.Expert));
@@ -193,8 +175,8 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         {
             byte* weights = group.Source.Down(expert, panel, _scratch.Panel(worker), out var place);
             var next = panel + 1 < task.End ? group.Source.NextDown(expert, panel + 1) : NextPanel.None;
-            var sink = new StoreSink(_outputs + (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, group.Source.DownBias(expert, panel));
-            PanelProduct.Run(kernel, group.HiddenOf(first), group.Shape.HiddenStride, count, weights, group.Shape.DownDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            var sink = new StoreSink(_outputs, _shape.Type, (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, group.Source.DownBias(expert, panel));
+            PanelProduct.Run(kernel, new(group.HiddenOf(first), group.Shape.HiddenStride, count), weights, group.Shape.DownDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
         }
 
         _tasks.Done(DownCounter(task.Expert));
@@ -216,7 +198,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
                 if (rows[slot] >= 0 && !_tasks.WaitFor(DownCounter(experts[slot]))) return;
             }
 
-            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden);
+            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.Type, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden);
             if (shared is not null && !AddShared(token)) return;
         }
     }
@@ -226,7 +208,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         if (!_tasks.WaitFor(DownCounter(SharedExpert))) return false;
 
         long at = (long)token * _shape.Hidden;
-        RowSum.Add(shared!.WeightOf(_x + at), _outputs + (long)(_rows.Routed + token) * _shape.OutputStride, _y + at, _shape.Hidden);     // asked by the caller
+        RowSum.Add(shared!.WeightOf(_x + at), _outputs + (long)(_rows.Routed + token) * _shape.OutputStride * _shape.ValueBytes, _shape.Type, _y + at, _shape.Hidden);     // asked by the caller
         return true;
     }
 

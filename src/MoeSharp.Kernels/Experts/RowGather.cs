@@ -3,13 +3,6 @@ namespace MoeSharp;
 /// <summary>Copies a token to the row of an expert, in the type of the product.</summary>
 internal static unsafe class RowGather
 {
-    /// <summary>Copies a row that is already as products read it.</summary>
-    public static void CopyLaidOut(byte* from, byte* row, ExpertShape shape)
-    {
-        nint bytes = shape.UpDepth * sizeof(float);
-        Buffer.MemoryCopy(from, row, bytes, bytes);
-    }
-
     /// <summary>Copies <paramref name="token"/> times <paramref name="weight"/>; fills the last lane.</summary>
     public static void Copy(float* token, byte* row, ExpertShape shape, float weight)
     {
@@ -27,7 +20,7 @@ internal static unsafe class RowGather
         {
             int length = Math.Min(Part, count - first);
             for (int i = 0; i < length; i++) scaled[i] = token[first + i] * weight;
-            PanelPacker.Copy(scaled, length, shape.Type, row + first * (shape.Type == TileType.Float32 ? 4 : 2));
+            PanelPacker.Copy(scaled, length, shape.Type, row + first * shape.ValueBytes);
         }
     }
 }

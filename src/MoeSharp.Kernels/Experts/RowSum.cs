@@ -10,22 +10,21 @@ internal static unsafe class RowSum
     /// <param name="weights">The weight of each slot.</param>
     /// <param name="isWeighted">Whether the weights count; else each is one.</param>
     /// <param name="values">The rows, of whole panels.</param>
+    /// <param name="type">Their type.</param>
     /// <param name="stride">Values from a row to the next.</param>
     /// <param name="to">Receives the sum.</param>
     /// <param name="size">The number of values.</param>
-    public static void Of(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, float* values, int stride, float* to, int size)
+    public static void Of(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, TileType type, int stride, float* to, int size)
     {
-        if (Vector512.IsHardwareAccelerated) Of<Lanes16>(rows, weights, isWeighted, values, stride, to, size);
-        else if (Vector256.IsHardwareAccelerated) Of<Lanes8>(rows, weights, isWeighted, values, stride, to, size);
-        else Of<Lanes4>(rows, weights, isWeighted, values, stride, to, size);
+        if (type == TileType.Float32) Of<Float32Rows>(rows, weights, isWeighted, values, stride, to, size);
+        else Of<BFloat16Rows>(rows, weights, isWeighted, values, stride, to, size);
     }
 
     /// <summary>to += weight · row, as one slot more of <see cref="Of"/>.</summary>
-    public static void Add(float weight, float* row, float* to, int size)
+    public static void Add(float weight, void* row, TileType type, float* to, int size)
     {
-        if (Vector512.IsHardwareAccelerated) Add<Lanes16>(weight, row, to, size);
-        else if (Vector256.IsHardwareAccelerated) Add<Lanes8>(weight, row, to, size);
-        else Add<Lanes4>(weight, row, to, size);
+        if (type == TileType.Float32) Add<Float32Rows>(weight, row, to, size);
+        else Add<BFloat16Rows>(weight, row, to, size);
     }
 
     /// <summary>Σ a · b.</summary>
@@ -42,8 +41,17 @@ internal static unsafe class RowSum
         else AddColumns<Lanes4>(values, stride, rows, to, columns);
     }
 
-    private static void Of<TLanes>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, float* values, int stride, float* to, int size)
+    private static void Of<TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size)
+        where TRows : struct, IRows
+    {
+        if (Vector512.IsHardwareAccelerated) Of<Lanes16, TRows>(rows, weights, isWeighted, values, stride, to, size);
+        else if (Vector256.IsHardwareAccelerated) Of<Lanes8, TRows>(rows, weights, isWeighted, values, stride, to, size);
+        else Of<Lanes4, TRows>(rows, weights, isWeighted, values, stride, to, size);
+    }
+
+    private static void Of<TLanes, TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size)
         where TLanes : struct, IFloatLanes<TLanes>
+        where TRows : struct, IRows
     {
         int column = 0;
         for (; column + 4 * TLanes.Count <= size; column += 4 * TLanes.Count)
@@ -53,12 +61,12 @@ internal static unsafe class RowSum
             {
                 if (rows[slot] < 0) continue;
 
-                float* row = values + (long)rows[slot] * stride + column;
+                long row = (long)rows[slot] * stride + column;
                 var weight = TLanes.Create(isWeighted ? weights[slot] : 1);
-                s0 = TLanes.MultiplyAdd(weight, TLanes.Load(row), s0);
-                s1 = TLanes.MultiplyAdd(weight, TLanes.Load(row + TLanes.Count), s1);
-                s2 = TLanes.MultiplyAdd(weight, TLanes.Load(row + 2 * TLanes.Count), s2);
-                s3 = TLanes.MultiplyAdd(weight, TLanes.Load(row + 3 * TLanes.Count), s3);
+                s0 = TLanes.MultiplyAdd(weight, TRows.Load<TLanes>(values, row), s0);
+                s1 = TLanes.MultiplyAdd(weight, TRows.Load<TLanes>(values, row + TLanes.Count), s1);
+                s2 = TLanes.MultiplyAdd(weight, TRows.Load<TLanes>(values, row + 2 * TLanes.Count), s2);
+                s3 = TLanes.MultiplyAdd(weight, TRows.Load<TLanes>(values, row + 3 * TLanes.Count), s3);
             }
 
             s0.Store(to + column);
@@ -74,20 +82,29 @@ internal static unsafe class RowSum
             {
                 if (rows[slot] < 0) continue;
 
-                float* row = values + (long)rows[slot] * stride + column;      // whole panels: there is something to read
-                sum = TLanes.MultiplyAdd(TLanes.Create(isWeighted ? weights[slot] : 1), TLanes.Load(row), sum);
+                long row = (long)rows[slot] * stride + column;      // whole panels: there is something to read
+                sum = TLanes.MultiplyAdd(TLanes.Create(isWeighted ? weights[slot] : 1), TRows.Load<TLanes>(values, row), sum);
             }
 
             Store(sum, to + column, size - column);
         }
     }
 
-    private static void Add<TLanes>(float weight, float* row, float* to, int size)
+    private static void Add<TRows>(float weight, void* row, float* to, int size)
+        where TRows : struct, IRows
+    {
+        if (Vector512.IsHardwareAccelerated) Add<Lanes16, TRows>(weight, row, to, size);
+        else if (Vector256.IsHardwareAccelerated) Add<Lanes8, TRows>(weight, row, to, size);
+        else Add<Lanes4, TRows>(weight, row, to, size);
+    }
+
+    private static void Add<TLanes, TRows>(float weight, void* row, float* to, int size)
         where TLanes : struct, IFloatLanes<TLanes>
+        where TRows : struct, IRows
     {
         int i = 0;
-        for (; i + TLanes.Count <= size; i += TLanes.Count) TLanes.MultiplyAdd(TLanes.Create(weight), TLanes.Load(row + i), TLanes.Load(to + i)).Store(to + i);
-        for (; i < size; i++) to[i] = MathF.FusedMultiplyAdd(weight, row[i], to[i]);
+        for (; i + TLanes.Count <= size; i += TLanes.Count) TLanes.MultiplyAdd(TLanes.Create(weight), TRows.Load<TLanes>(row, i), TLanes.Load(to + i)).Store(to + i);
+        for (; i < size; i++) to[i] = MathF.FusedMultiplyAdd(weight, TRows.ValueOf(row, i), to[i]);
     }
 
     private static float Dot<TLanes>(float* a, float* b, int size)
@@ -133,5 +150,30 @@ internal static unsafe class RowSum
         float* all = stackalloc float[TLanes.Count];
         values.Store(all);
         new ReadOnlySpan<float>(all, count).CopyTo(new(to, count));
+    }
+
+    // rows of a type
+    private interface IRows
+    {
+        static abstract TLanes Load<TLanes>(void* values, long index)
+            where TLanes : struct, IFloatLanes<TLanes>;
+
+        static abstract float ValueOf(void* values, long index);
+    }
+
+    private readonly struct Float32Rows : IRows
+    {
+        public static TLanes Load<TLanes>(void* values, long index)
+            where TLanes : struct, IFloatLanes<TLanes> => TLanes.Load((float*)values + index);
+
+        public static float ValueOf(void* values, long index) => ((float*)values)[index];
+    }
+
+    private readonly struct BFloat16Rows : IRows
+    {
+        public static TLanes Load<TLanes>(void* values, long index)
+            where TLanes : struct, IFloatLanes<TLanes> => TLanes.LoadBFloat16((ushort*)values + index);
+
+        public static float ValueOf(void* values, long index) => BitConverter.UInt32BitsToSingle((uint)((ushort*)values)[index] << 16);
     }
 }

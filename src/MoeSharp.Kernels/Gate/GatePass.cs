@@ -52,7 +52,7 @@ internal sealed unsafe class GatePass(GatePanels panels, TileKernel kernel) : IS
             var next = panel + 1 < end ? NextPanel.Of(panels.Panel(panel + 1), panels.Panel(panel + 1) + panels.PanelBytes / 2) : NextPanel.None;
             var place = panel > PanelsBefore(part) && rows > kernel.MaxRows ? PanelPlace.Fetched : PanelPlace.Memory;
             var sink = new LogitSink(_logits + (long)first * panels.Experts, panels.Experts, panel * TileKernel.Columns);
-            PanelProduct.Run(kernel, row, panels.RowStride, rows, panels.Panel(panel), panels.Depth, place, next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, new(row, panels.RowStride, rows), panels.Panel(panel), panels.Depth, place, next, _scratch.Tile(worker), sink);
         }
     }
 

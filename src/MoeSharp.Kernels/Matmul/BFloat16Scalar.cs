@@ -15,7 +15,7 @@ internal sealed unsafe class BFloat16Scalar : TileKernel
     {
         for (int m = 0; m < rows; m++)
         {
-            uint* a = (uint*)(arguments->A + m * arguments->AStride), b = (uint*)arguments->B;
+            uint* a = (uint*)(arguments->Rows[m] + arguments->Start), b = (uint*)arguments->B;
             float* c = arguments->C + m * Columns;
             new Span<float>(c, Columns).Clear();
             for (nint k = 0; k < arguments->Depth; k++, b += Columns)

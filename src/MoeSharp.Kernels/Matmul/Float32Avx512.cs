@@ -59,8 +59,8 @@ internal sealed unsafe class Float32Avx512 : TileKernel
         where TRows : struct, IConstant
         where TPrefetch : struct, IConstant
     {
-        nint stride = arguments->AStride;
-        byte* a0 = arguments->A, a3 = a0 + 3 * stride, a6 = a3 + 3 * stride, a9 = a6 + 3 * stride, a12 = a9 + 3 * stride;    // three rows each: [a], [a + stride], [a + 2 · stride]
+        byte** rows = arguments->Rows;
+        nint at = arguments->Start, end = at + arguments->Depth * sizeof(float);
         float* b = (float*)arguments->B;
         byte* next = arguments->Prefetch;
         nint step = arguments->PrefetchStep;
@@ -78,7 +78,7 @@ internal sealed unsafe class Float32Avx512 : TileKernel
         Vector512<float> l11 = default, r11 = default;
         Vector512<float> l12 = default, r12 = default;
         Vector512<float> l13 = default, r13 = default;
-        for (nint k = arguments->Depth; k > 0; k--)
+        for (; at < end; at += sizeof(float))
         {
             if (TPrefetch.Value == (int)TilePrefetch.Own)
             {
@@ -94,25 +94,20 @@ internal sealed unsafe class Float32Avx512 : TileKernel
 
             Vector512<float> left = Vector512.Load(b), right = Vector512.Load(b + 16);
             b += Columns;
-            MultiplyAdd(a0, left, right, ref l0, ref r0);
-            if (TRows.Value > 1) MultiplyAdd(a0 + stride, left, right, ref l1, ref r1);
-            if (TRows.Value > 2) MultiplyAdd(a0 + 2 * stride, left, right, ref l2, ref r2);
-            if (TRows.Value > 3) MultiplyAdd(a3, left, right, ref l3, ref r3);
-            if (TRows.Value > 4) MultiplyAdd(a3 + stride, left, right, ref l4, ref r4);
-            if (TRows.Value > 5) MultiplyAdd(a3 + 2 * stride, left, right, ref l5, ref r5);
-            if (TRows.Value > 6) MultiplyAdd(a6, left, right, ref l6, ref r6);
-            if (TRows.Value > 7) MultiplyAdd(a6 + stride, left, right, ref l7, ref r7);
-            if (TRows.Value > 8) MultiplyAdd(a6 + 2 * stride, left, right, ref l8, ref r8);
-            if (TRows.Value > 9) MultiplyAdd(a9, left, right, ref l9, ref r9);
-            if (TRows.Value > 10) MultiplyAdd(a9 + stride, left, right, ref l10, ref r10);
-            if (TRows.Value > 11) MultiplyAdd(a9 + 2 * stride, left, right, ref l11, ref r11);
-            if (TRows.Value > 12) MultiplyAdd(a12, left, right, ref l12, ref r12);
-            if (TRows.Value > 13) MultiplyAdd(a12 + stride, left, right, ref l13, ref r13);
-            a0 += sizeof(float);
-            if (TRows.Value > 3) a3 += sizeof(float);
-            if (TRows.Value > 6) a6 += sizeof(float);
-            if (TRows.Value > 9) a9 += sizeof(float);
-            if (TRows.Value > 12) a12 += sizeof(float);
+            MultiplyAdd(rows[0] + at, left, right, ref l0, ref r0);
+            if (TRows.Value > 1) MultiplyAdd(rows[1] + at, left, right, ref l1, ref r1);
+            if (TRows.Value > 2) MultiplyAdd(rows[2] + at, left, right, ref l2, ref r2);
+            if (TRows.Value > 3) MultiplyAdd(rows[3] + at, left, right, ref l3, ref r3);
+            if (TRows.Value > 4) MultiplyAdd(rows[4] + at, left, right, ref l4, ref r4);
+            if (TRows.Value > 5) MultiplyAdd(rows[5] + at, left, right, ref l5, ref r5);
+            if (TRows.Value > 6) MultiplyAdd(rows[6] + at, left, right, ref l6, ref r6);
+            if (TRows.Value > 7) MultiplyAdd(rows[7] + at, left, right, ref l7, ref r7);
+            if (TRows.Value > 8) MultiplyAdd(rows[8] + at, left, right, ref l8, ref r8);
+            if (TRows.Value > 9) MultiplyAdd(rows[9] + at, left, right, ref l9, ref r9);
+            if (TRows.Value > 10) MultiplyAdd(rows[10] + at, left, right, ref l10, ref r10);
+            if (TRows.Value > 11) MultiplyAdd(rows[11] + at, left, right, ref l11, ref r11);
+            if (TRows.Value > 12) MultiplyAdd(rows[12] + at, left, right, ref l12, ref r12);
+            if (TRows.Value > 13) MultiplyAdd(rows[13] + at, left, right, ref l13, ref r13);
         }
 
         float* c = arguments->C;

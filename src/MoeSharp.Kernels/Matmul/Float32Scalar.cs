@@ -16,7 +16,7 @@ internal sealed unsafe class Float32Scalar : TileKernel
     {
         for (int m = 0; m < rows; m++)
         {
-            float* a = (float*)(arguments->A + m * arguments->AStride), b = (float*)arguments->B, c = arguments->C + m * Columns;
+            float* a = (float*)(arguments->Rows[m] + arguments->Start), b = (float*)arguments->B, c = arguments->C + m * Columns;
             new Span<float>(c, Columns).Clear();
             for (nint k = 0; k < arguments->Depth; k++, b += Columns)
             {

@@ -35,9 +35,7 @@ internal static unsafe class PanelProduct
 
     /// <summary>Multiplies, and hands every tile to <paramref name="sink"/>.</summary>
     /// <param name="kernel">The inner loop.</param>
-    /// <param name="a">The first row of A.</param>
-    /// <param name="stride">Bytes from a row of A to the next.</param>
-    /// <param name="rows">The number of rows.</param>
+    /// <param name="a">The rows of A.</param>
     /// <param name="panel">The panel.</param>
     /// <param name="depth">Lanes that are summed over.</param>
     /// <param name="place">Where the panel is.</param>
@@ -45,20 +43,22 @@ internal static unsafe class PanelProduct
     /// <param name="tile">Room for a tile, aligned to 64 bytes.</param>
     /// <param name="sink">Takes the tiles.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSink>(TileKernel kernel, byte* a, nint stride, int rows, byte* panel, int depth, PanelPlace place, NextPanel next, float* tile, TSink sink)
+    public static void Run<TSink>(TileKernel kernel, TileInputs a, byte* panel, int depth, PanelPlace place, NextPanel next, float* tile, TSink sink)
         where TSink : struct, ITileSink
     {
+        int rows = a.Count;
         int blocks = Math.Max(1, (rows + kernel.MaxRows - 1) / kernel.MaxRows);
         int together = kernel.DepthPart < depth ? RowsTogether / kernel.MaxRows : 1;
         TileArguments arguments = default;
-        arguments.AStride = stride;
+        byte** places = stackalloc byte*[RowsTogether];
+        arguments.Rows = places;
         for (int block = 0, first = 0; block < blocks; block += together)
         {
-            arguments.A = a + first * stride;
             arguments.B = panel;
             arguments.C = tile;
             arguments.Depth = depth;
             var part = new Blocks(block, Math.Min(block + together, blocks), blocks, rows);
+            a.Place(first, part.RowsInAll, places);
             int count = kernel.DepthPart < depth ? MultiplyParts(kernel, arguments, part, place, next) : Multiply(kernel, arguments, part, place, next);
             sink.Take(tile, first, count);
             first += count;
@@ -79,7 +79,8 @@ internal static unsafe class PanelProduct
     // some blocks of rows, a part of the depth at a time: the part of the panel stays in the nearest cache, while all blocks together fetch what follows
     private static int MultiplyParts(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next)
     {
-        byte* a = arguments.A, b = arguments.B;
+        byte** places = arguments.Rows;
+        byte* b = arguments.B;
         float* c = arguments.C;
         int depth = (int)arguments.Depth, count = blocks.End - blocks.First, first = 0;
         for (int k = 0, length; k < depth; k += length)
@@ -87,12 +88,13 @@ internal static unsafe class PanelProduct
             length = Math.Min(kernel.DepthPart, depth - k);
             arguments.Depth = length;
             arguments.B = b + (nint)k * LaneColumns;
+            arguments.Start = (nint)k * Lane;
             arguments.Continues = k;
             first = 0;
             for (int block = blocks.First; block < blocks.End; block++)
             {
                 int rows = blocks.RowsOf(block);
-                arguments.A = a + first * arguments.AStride + (nint)k * Lane;
+                arguments.Rows = places + first;
                 arguments.C = c + first * TileKernel.Columns;
                 bool fetches;
                 if (place == PanelPlace.Cache)
@@ -124,6 +126,10 @@ internal static unsafe class PanelProduct
 
         public int All => all;
 
+        public int RowsInAll => Before(end) - Before(first);
+
         public int RowsOf(int block) => rows / all + (block < rows % all ? 1 : 0);
+
+        private int Before(int block) => block * (rows / all) + Math.Min(block, rows % all);
     }
 }

@@ -73,8 +73,9 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     {
         var streams = new Streams
         {
-            A = arguments->A,
-            AStride = arguments->AStride,
+            A = arguments->Rows[0] + arguments->Start,
+            SecondRow = rows > 1 ? arguments->Rows[1] + arguments->Start : null,
+            ThirdRow = rows > 2 ? arguments->Rows[2] + arguments->Start : null,
             B = arguments->B,
             C = arguments->C,
             Depth = arguments->Depth,
@@ -108,10 +109,9 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
         where TRows : struct, IConstant
         where TReads : struct, IReads
     {
-        nint row = TReads.IsPanel ? streams.AStride : Lane;         // bytes to the next row of A, and to the next depth of A and B
         nint aStep = TReads.IsPanel ? Lane : streams.AStride, bStep = TReads.IsPanel ? TileKernel.Columns * Lane : streams.BStride;
-        nint fetchStep = streams.PrefetchStep;
-        byte* a = streams.A, b = streams.B + column * Lane, fetch = streams.Prefetch;
+        nint fetchStep = streams.PrefetchStep, at = 0;
+        byte* a = streams.A, aSecond = streams.SecondRow, aThird = streams.ThirdRow, b = streams.B + column * Lane, fetch = streams.Prefetch;
         float* c = streams.C + column;
         TVector x0 = default, x1 = default, x2 = default, x3 = default;
         TVector y0 = default, y1 = default, y2 = default, y3 = default;
@@ -139,9 +139,9 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
                 Sse.Prefetch0(a + aStep + Line);
             }
 
-            x = TLanes.Broadcast(a);
-            if (TRows.Value > 1) y = TLanes.Broadcast(a + row);
-            if (TRows.Value > 2) z = TLanes.Broadcast(a + 2 * row);
+            x = TLanes.Broadcast(TReads.IsPanel ? a + at : a);
+            if (TRows.Value > 1) y = TLanes.Broadcast(TReads.IsPanel ? aSecond + at : a + Lane);
+            if (TRows.Value > 2) z = TLanes.Broadcast(TReads.IsPanel ? aThird + at : a + 2 * Lane);
             v = TLanes.Load(b);
             x0 = TLanes.MultiplyAdd(x, v, x0);
             if (TRows.Value > 1) y0 = TLanes.MultiplyAdd(y, v, y0);
@@ -165,9 +165,9 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
 
             if (k == 1) break;
 
-            x = TLanes.Broadcast(a + aStep);
-            if (TRows.Value > 1) y = TLanes.Broadcast(a + row + aStep);
-            if (TRows.Value > 2) z = TLanes.Broadcast(a + 2 * row + aStep);
+            x = TLanes.Broadcast(TReads.IsPanel ? a + at + Lane : a + aStep);
+            if (TRows.Value > 1) y = TLanes.Broadcast(TReads.IsPanel ? aSecond + at + Lane : a + aStep + Lane);
+            if (TRows.Value > 2) z = TLanes.Broadcast(TReads.IsPanel ? aThird + at + Lane : a + aStep + 2 * Lane);
             v = TLanes.Load(b + bStep);
             x0 = TLanes.MultiplyAdd(x, v, x0);
             if (TRows.Value > 1) y0 = TLanes.MultiplyAdd(y, v, y0);
@@ -189,7 +189,9 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
                 if (TRows.Value > 2) z3 = TLanes.MultiplyAdd(z, v, z3);
             }
 
-            a += 2 * aStep;
+            if (TReads.IsPanel) at += 2 * Lane;
+            else a += 2 * aStep;
+
             b += 2 * bStep;
         }
 
@@ -218,7 +220,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
 
     private struct Streams
     {
-        public byte* A, B, Prefetch;
+        public byte* A, SecondRow, ThirdRow, B, Prefetch;      // rows of a panel product lie anywhere
         public nint AStride, BStride, Depth, PrefetchStep;
         public float* C;
         public bool Continues;

@@ -9,11 +9,11 @@ namespace MoeSharp;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TileArguments
 {
-    /// <summary>The first row of A; a row is <see cref="Depth"/> lanes of 32 bits.</summary>
-    public byte* A;
+    /// <summary>Where each row of A lies. Not all a multiple of a large power of two apart, or they share few sets of the nearest cache.</summary>
+    public byte** Rows;
 
-    /// <summary>Bytes from a row of A to the next. Not a multiple of a large power of two, or the rows share few sets of the nearest cache.</summary>
-    public nint AStride;
+    /// <summary>The byte of each row at which it is read first: <see cref="Depth"/> lanes of 32 bits.</summary>
+    public nint Start;
 
     /// <summary>The panel of B: [Depth][<see cref="TileKernel.Columns"/>] lanes, without gaps.</summary>
     public byte* B;

@@ -14,6 +14,23 @@ internal static unsafe class TileRows
         for (int row = 0; row < rows; row++, tile += Columns, to += stride) Copy(tile, to);
     }
 
+    /// <summary>The same, rounded to bfloat16.</summary>
+    public static void StoreRounded(float* tile, int rows, ushort* to, nint stride)
+    {
+        if (Vector512.IsHardwareAccelerated) StoreRounded<Lanes16>(tile, rows, to, stride);
+        else if (Vector256.IsHardwareAccelerated) StoreRounded<Lanes8>(tile, rows, to, stride);
+        else StoreRounded<Lanes4>(tile, rows, to, stride);
+    }
+
+    private static void StoreRounded<TLanes>(float* tile, int rows, ushort* to, nint stride)
+        where TLanes : struct, IFloatLanes<TLanes>
+    {
+        for (int row = 0; row < rows; row++, tile += Columns, to += stride)
+        {
+            for (int i = 0; i < Columns; i += TLanes.Count) TLanes.Load(tile + i).StoreBFloat16(to + i);
+        }
+    }
+
     /// <summary>Copies one row; of a size that is known here, so that it takes a few vectors and no call.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Copy(float* from, float* to) => Unsafe.CopyBlockUnaligned(to, from, Columns * sizeof(float));

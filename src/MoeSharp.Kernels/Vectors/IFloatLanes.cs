@@ -16,6 +16,9 @@ internal unsafe interface IFloatLanes<TSelf>
 
     static abstract TSelf Load(float* from);
 
+    /// <summary>Values of bfloat16, which float32 has too.</summary>
+    static abstract TSelf LoadBFloat16(ushort* from);
+
     static abstract TSelf operator +(TSelf a, TSelf b);
 
     static abstract TSelf operator -(TSelf a, TSelf b);

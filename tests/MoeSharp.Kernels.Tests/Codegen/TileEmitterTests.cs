@@ -15,47 +15,52 @@ public sealed class TileEmitterTests
         000f  62a17d40efc0            vpxord       zmm16, zmm16, zmm16
         0015  62a17540efc9            vpxord       zmm17, zmm17, zmm17
         001b  4883e904                sub          rcx, 4
-        001f  0f8c97000000            jl           near 0xbc
+        001f  0f8ca7000000            jl           near 0xcc
         0025  62e17c481012            vmovups      zmm18, [rdx]
         002b  62e17c48105a01          vmovups      zmm19, [rdx+0x40]
-        0032  62e27d481826            vbroadcastss zmm20, [rsi]
-        0038  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
-        003e  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
-        0044  62e17c48105202          vmovups      zmm18, [rdx+0x80]
-        004b  62e17c48105a03          vmovups      zmm19, [rdx+0xc0]
-        0052  62e27d48186601          vbroadcastss zmm20, [rsi+4]
-        0059  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
-        005f  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
-        0065  62e17c48105204          vmovups      zmm18, [rdx+0x100]
-        006c  62e17c48105a05          vmovups      zmm19, [rdx+0x140]
-        0073  62e27d48186602          vbroadcastss zmm20, [rsi+8]
-        007a  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
-        0080  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
-        0086  62e17c48105206          vmovups      zmm18, [rdx+0x180]
-        008d  62e17c48105a07          vmovups      zmm19, [rdx+0x1c0]
-        0094  62e27d48186603          vbroadcastss zmm20, [rsi+0xc]
-        009b  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
-        00a1  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
-        00a7  4881c200020000          add          rdx, 0x200
-        00ae  4883c610                add          rsi, 0x10
-        00b2  4883e904                sub          rcx, 4
-        00b6  0f8d69ffffff            jge          near 0x25
-        00bc  4883c104                add          rcx, 4
-        00c0  742f                    je           short 0xf1
-        00c2  62e17c481012            vmovups      zmm18, [rdx]
-        00c8  62e17c48105a01          vmovups      zmm19, [rdx+0x40]
-        00cf  62e27d481826            vbroadcastss zmm20, [rsi]
-        00d5  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
-        00db  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
-        00e1  4881c280000000          add          rdx, 0x80
-        00e8  4883c604                add          rsi, 4
-        00ec  48ffc9                  dec          rcx
-        00ef  75d1                    jne          short 0xc2
-        00f1  488b5718                mov          rdx, [rdi+0x18]
-        00f5  62e17c481102            vmovups      [rdx], zmm16
-        00fb  62e17c48114a01          vmovups      [rdx+0x40], zmm17
-        0102  c5f877                  vzeroupper
-        0105  c3                      ret
+        0032  488b06                  mov          rax, [rsi]
+        0035  62a27d48182400          vbroadcastss zmm20, [rax+r8]
+        003c  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
+        0042  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
+        0048  62e17c48105202          vmovups      zmm18, [rdx+0x80]
+        004f  62e17c48105a03          vmovups      zmm19, [rdx+0xc0]
+        0056  488b06                  mov          rax, [rsi]
+        0059  62a27d4818640001        vbroadcastss zmm20, [rax+r8+4]
+        0061  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
+        0067  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
+        006d  62e17c48105204          vmovups      zmm18, [rdx+0x100]
+        0074  62e17c48105a05          vmovups      zmm19, [rdx+0x140]
+        007b  488b06                  mov          rax, [rsi]
+        007e  62a27d4818640002        vbroadcastss zmm20, [rax+r8+8]
+        0086  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
+        008c  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
+        0092  62e17c48105206          vmovups      zmm18, [rdx+0x180]
+        0099  62e17c48105a07          vmovups      zmm19, [rdx+0x1c0]
+        00a0  488b06                  mov          rax, [rsi]
+        00a3  62a27d4818640003        vbroadcastss zmm20, [rax+r8+0xc]
+        00ab  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
+        00b1  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
+        00b7  4881c200020000          add          rdx, 0x200
+        00be  4983c010                add          r8, 0x10
+        00c2  4883e904                sub          rcx, 4
+        00c6  0f8d59ffffff            jge          near 0x25
+        00cc  4883c104                add          rcx, 4
+        00d0  7433                    je           short 0x105
+        00d2  62e17c481012            vmovups      zmm18, [rdx]
+        00d8  62e17c48105a01          vmovups      zmm19, [rdx+0x40]
+        00df  488b06                  mov          rax, [rsi]
+        00e2  62a27d48182400          vbroadcastss zmm20, [rax+r8]
+        00e9  62a25e4052c2            vdpbf16ps    zmm16, zmm20, zmm18
+        00ef  62a25e4052cb            vdpbf16ps    zmm17, zmm20, zmm19
+        00f5  4881c280000000          add          rdx, 0x80
+        00fc  4983c004                add          r8, 4
+        0100  48ffc9                  dec          rcx
+        0103  75cd                    jne          short 0xd2
+        0105  488b5718                mov          rdx, [rdi+0x18]
+        0109  62e17c481102            vmovups      [rdx], zmm16
+        010f  62e17c48114a01          vmovups      [rdx+0x40], zmm17
+        0116  c5f877                  vzeroupper
+        0119  c3                      ret
         """,
         string.Join('\n', Disassembly.Lines(TileEmitter.Emit(1, TilePrefetch.None, CallConvention.SystemV))));
 

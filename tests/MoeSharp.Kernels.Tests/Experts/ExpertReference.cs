@@ -49,7 +49,7 @@ internal static class ExpertReference
                 double z = problem.DownBias?[expert * D + d] ?? 0;
                 for (int h = 0; h < H; h++) z += Round(problem.Down[matrix + d * H + h], type) * hidden[h];
 
-                values[PassValue.Outputs][token * D + d] += after * z;
+                values[PassValue.Outputs][token * D + d] += after * Round(z, type);
                 upstream[d] = after * problem.Dy[token * D + d];
                 if (setup.ApplyTo == WeightTarget.Output) values[PassValue.Weights][pair] += problem.Dy[token * D + d] * z;
                 values[PassValue.DownBias][expert * D + d] += upstream[d];

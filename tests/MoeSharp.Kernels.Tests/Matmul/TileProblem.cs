@@ -54,12 +54,18 @@ internal sealed unsafe class TileProblem : IDisposable
     {
         int sizeA = Depth == 0 ? 0 : (rows - 1) * Stride + Depth * Lane, sizeB = Depth * Columns * Lane, sizeC = rows * Columns * Lane;
         byte* a = isAtEnd ? _a.Last(sizeA) : _a.First(sizeA), b = isAtEnd ? _b.Last(sizeB) : _b.First(sizeB), c = isAtEnd ? _c.Last(sizeC) : _c.First(sizeC);
-        for (int m = 0; m < rows; m++) A.AsSpan((firstRow + m) * Depth, Depth).CopyTo(new Span<uint>(a + m * Stride, Depth));
+        byte** places = stackalloc byte*[rows];
+        for (int m = 0; m < rows; m++)
+        {
+            places[m] = a + m * Stride;
+            A.AsSpan((firstRow + m) * Depth, Depth).CopyTo(new Span<uint>(places[m], Depth));
+        }
+
         B.CopyTo(new Span<uint>(b, Depth * Columns));
         new Span<float>(c, rows * Columns).Fill(float.NaN); // C is written, never read
 
         // where a prefetch looks does not matter: here, nobody may read
-        var arguments = new TileArguments { A = a, AStride = Stride, B = b, C = (float*)c, Depth = Depth, Prefetch = (byte*)64, PrefetchStep = 64 };
+        var arguments = new TileArguments { Rows = places, B = b, C = (float*)c, Depth = Depth, Prefetch = (byte*)64, PrefetchStep = 64 };
         kernel.Multiply(&arguments, rows, prefetch);
 
         return new Span<float>(c, rows * Columns).ToArray();

@@ -32,7 +32,9 @@ public sealed unsafe class TileSpeedTests(ITestOutputHelper output)
         using var memory = new AlignedMemory(rows * stride + Depth * 128 + rows * 128 + 4096, "a tile");
         memory.Clear();
         byte* start = memory.Start;
-        var arguments = new TileArguments { A = start, AStride = stride, B = start + (rows * stride + 63) / 64 * 64, Depth = Depth };
+        byte** places = stackalloc byte*[rows];
+        for (int row = 0; row < rows; row++) places[row] = start + row * stride;
+        var arguments = new TileArguments { Rows = places, B = start + (rows * stride + 63) / 64 * 64, Depth = Depth };
         arguments.C = (float*)(arguments.B + Depth * 128);
         int calls = Math.Max(1, (kernel.Name.EndsWith("scalar", StringComparison.Ordinal) ? 8 : 1024) / rows);
         var (ofFloat32, ofBFloat16) = (new List<double>(), new List<double>());
