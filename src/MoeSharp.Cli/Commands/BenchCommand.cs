@@ -12,6 +12,7 @@ internal static class BenchCommand
         var command = new ToolCommand("bench", "Time what MoeSharp computes against the same computed with TorchSharp operations.") { Examples = ["moesharp bench layer --shape olmoe --tokens 128", "moesharp bench router --tokens 1024 --json"] };
         command.Add(BenchLayerCommand.Create(surroundings));
         command.Add(Router(surroundings));
+        command.Add(BenchStepsCommand.Create(surroundings));
         command.Add(BenchLoadCommand.Create(surroundings));
         command.Add(BenchTableCommand.Create(surroundings));
         return command;

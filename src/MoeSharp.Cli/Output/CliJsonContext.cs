@@ -30,6 +30,7 @@ namespace MoeSharp.Cli;
 [JsonSerializable(typeof(RouterBenchmarkReport))]
 [JsonSerializable(typeof(LayerBenchmarkReport))]
 [JsonSerializable(typeof(DecoderBenchmarkReport))]
+[JsonSerializable(typeof(StepBenchmarkReport))]
 [JsonSerializable(typeof(TraceListing))]
 [JsonSerializable(typeof(TraceSummary))]
 [JsonSerializable(typeof(TraceDiff))]

@@ -15,7 +15,9 @@ namespace MoeSharp;
 /// <param name="shared">The expert of all tokens; null for none. Its output is added last, after the slots.</param>
 internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, GatedEpilogue epilogue, WeightTarget applyTo, SharedPanels? shared = null) : IPassSteps
 {
-    private const int LayOut = 0, Weigh = 1, Up = 2, Down = 3, Combine = 4;
+    /// <summary>The kinds of tasks.</summary>
+    public const int LayOut = 0, Weigh = 1, Up = 2, Down = 3, Combine = 4;
+
     private const int TokensPerLayOut = 32, RowsPerWeigh = 32, TokensPerCombine = 16;
 
     private readonly ExpertShape _shape = source.Shape;

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace MoeSharp;
 
 /// <summary>A part of a pass that one thread does: panels, rows or tokens First..End of an expert.</summary>
@@ -80,7 +82,13 @@ internal sealed class PassTasks : ISharedWork
     {
         try
         {
-            while (!_isAbandoned && TryTake(out var task)) _steps!.Do(task, worker);        // Run set them
+            var clock = StepClock.Running;
+            while (!_isAbandoned && TryTake(out var task))
+            {
+                long start = clock is null ? 0 : Stopwatch.GetTimestamp();
+                _steps!.Do(task, worker);       // Run set them
+                clock?.Add(task.Kind, worker, start);
+            }
         }
         catch
         {
