@@ -98,7 +98,13 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             pending[seen++ % Late] = e;
         }
 
-        for (int late = Math.Max(0, seen - Late); late < seen; late++) AddDown(pending[late % Late]);
+        for (int late = Math.Max(0, seen - Late); late < seen; late++)
+        {
+            int e = pending[late % Late];
+            if (late < seen - 1) AddDown(e);
+            else _tasks.AddTapering(Down, e, _shape.DownPanels, GroupOf(e).DownPart, threads, DownCounter(e));
+        }
+
         _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, SumCounter);
     }
 

@@ -42,11 +42,16 @@ internal sealed class PassTasks : ISharedWork
     /// <summary>Adds tasks that cover 0..<paramref name="total"/> in parts of <paramref name="part"/>, counted by <paramref name="counter"/>.</summary>
     public void Add(int kind, int expert, int total, int part, int counter)
     {
-        for (int first = 0; first < total; first += part)
+        for (int first = 0; first < total; first += part) Add(new PassTask(kind, expert, first, Math.Min(total, first + part)), counter);
+    }
+
+    /// <summary>The same in parts that become smaller, for the last products of a pass: threads end together.</summary>
+    public void AddTapering(int kind, int expert, int total, int part, int threads, int counter)
+    {
+        for (int first = 0, length; first < total; first += length)
         {
-            if (_count == _tasks.Length) Array.Resize(ref _tasks, 2 * _count);
-            _tasks[_count++] = new PassTask(kind, expert, first, Math.Min(total, first + part));
-            _needed[counter]++;
+            length = Math.Clamp((total - first) / (2 * threads), 1, part);
+            Add(new PassTask(kind, expert, first, first + length), counter);
         }
     }
 
@@ -95,6 +100,13 @@ internal sealed class PassTasks : ISharedWork
             _isAbandoned = true;
             throw;
         }
+    }
+
+    private void Add(in PassTask task, int counter)
+    {
+        if (_count == _tasks.Length) Array.Resize(ref _tasks, 2 * _count);
+        _tasks[_count++] = task;
+        _needed[counter]++;
     }
 
     private bool TryTake(out PassTask task)
