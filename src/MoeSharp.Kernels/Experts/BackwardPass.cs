@@ -17,9 +17,9 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     private const int TurnsTogether = 3;
 
     private readonly ExpertShape _shape = OfOneType(source.Shape, kernel, outer);
-    private readonly PassTasks _tasks = new();
-    private readonly ExpertRows _rows = new();
     private readonly bool _weightsInput = applyTo == WeightTarget.Input;
+    private PassTasks _tasks = null!;       // of a run
+    private ExpertRows _rows = null!;
     private float* _x, _dy, _preActivations, _dInputs, _weights, _products;
     private byte* _inputs, _upstream, _dPreActivations, _keptHidden;
     private OuterRows _outerInputs, _outerUpstream, _outerGradients, _outerHidden;
@@ -39,7 +39,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
 
     /// <summary>Computes the gradients of a forward pass.</summary>
     /// <param name="pool">The threads.</param>
-    /// <param name="memory">The rows in between.</param>
+    /// <param name="memory">The lists, and the rows in between.</param>
     /// <param name="x">The tokens [T, D] of the forward pass.</param>
     /// <param name="plan">Its plan.</param>
     /// <param name="kept">What it kept; the rest is computed again, to the same bits.</param>
@@ -47,6 +47,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
     /// <param name="to">Receives the gradients.</param>
     public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, KeptRows kept, float* dy, in ExpertGradients to)
     {
+        (_tasks, _rows) = (memory.Tasks, memory.Rows);
         _x = x;
         _dy = dy;
         _to = to;

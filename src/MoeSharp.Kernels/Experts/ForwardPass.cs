@@ -23,11 +23,13 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private readonly ExpertShape _shape = source.Shape;
     private readonly ExpertGroup _routed = new(source, epilogue);
     private readonly ExpertGroup? _shared = shared is null ? null : new(shared.Source, shared.Epilogue);
-    private readonly PassTasks _tasks = new();
-    private readonly ExpertRows _rows = new();
+    private PassTasks _tasks = null!;       // of a run
+    private ExpertRows _rows = null!;
     private float* _x, _y, _preActivations;
     private byte* _tokens, _weighed, _outputs;
     private ThreadScratch _scratch;
+
+    private bool LaysOut => !WeighsInputs || _shared is not null;
 
     private bool WeighsInputs => applyTo == WeightTarget.Input;
 
@@ -35,19 +37,20 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     /// <summary>Runs the tokens of a plan.</summary>
     /// <param name="pool">The threads.</param>
-    /// <param name="memory">The rows in between.</param>
+    /// <param name="memory">The lists, and the rows in between.</param>
     /// <param name="x">The tokens [T, D].</param>
     /// <param name="plan">Who goes where.</param>
     /// <param name="y">Receives the sums [T, D].</param>
     /// <param name="kept">Receives what is kept for the way back, which a shared expert has not.</param>
     public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, KeptRows kept = default)
     {
+        (_tasks, _rows) = (memory.Tasks, memory.Rows);
         _x = x;
         _y = y;
         _preActivations = kept.PreActivations;
         _rows.Take(plan, hasShared: shared is not null);
         int active = ActiveExperts();
-        _tokens = memory.Area("the tokens as products read them", plan.TokenCount * (long)_shape.InputStride);      // on huge pages, which the caller's may not be
+        _tokens = memory.Area("the tokens as products read them", LaysOut ? plan.TokenCount * (long)_shape.InputStride : 0);      // on huge pages, which the caller's may not be
         _weighed = memory.Area("the tokens times their weights", WeighsInputs ? _rows.Routed * (long)_shape.InputStride : 0);
         _outputs = memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * _shape.ValueBytes);
         _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));
@@ -81,7 +84,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         const int Late = 2;
 
         _tasks.Clear(SumCounter + 1);
-        _tasks.Add(LayOut, 0, _rows.Plan.TokenCount, TokensPerLayOut, TokenCounter);
+        if (LaysOut) _tasks.Add(LayOut, 0, _rows.Plan.TokenCount, TokensPerLayOut, TokenCounter);
         _routed.Divide(activeExperts, threads);
         _shared?.Divide(1, threads);
         Span<int> pending = stackalloc int[Late];

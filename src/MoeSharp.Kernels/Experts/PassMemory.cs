@@ -2,7 +2,10 @@ using System.Collections.Concurrent;
 
 namespace MoeSharp;
 
-/// <summary>The rows between the products of a pass, and each thread's room for tiles and panels. Grows, and serves one pass at a time.</summary>
+/// <summary>
+/// What a pass needs and leaves to the next: its lists of tasks and rows, the rows between the products, and each thread's room for tiles and
+/// panels. Grows, and serves one pass at a time.
+/// </summary>
 internal sealed unsafe class PassMemory : IDisposable
 {
     private const int TileBytes = PanelProduct.RowsTogether * TileKernel.Columns * sizeof(float);
@@ -10,6 +13,12 @@ internal sealed unsafe class PassMemory : IDisposable
     private static readonly ConcurrentBag<PassMemory> Idle = [];
 
     private readonly Dictionary<string, AlignedMemory> _areas = [];
+
+    /// <summary>The list of tasks.</summary>
+    public PassTasks Tasks { get; } = new();
+
+    /// <summary>The list of rows.</summary>
+    public ExpertRows Rows { get; } = new();
 
     /// <summary>Memory that no pass uses, as large as earlier ones left it: the layers of a model, which run one after the other, share one.</summary>
     public static PassMemory Rent() => Idle.TryTake(out var memory) ? memory : new PassMemory();

@@ -28,7 +28,7 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
         using var scope = NewDisposeScope();
         var arguments = Arguments(tokens, plan, experts);
         var sums = HasGradient(arguments) ? Train(arguments, plan) : Infer(arguments, plan, shared: null);
-        return sums.to(tokens.dtype).MoveToOuterDisposeScope();
+        return As(tokens.dtype, sums).MoveToOuterDisposeScope();
     }
 
     // where there is a gradient the shared expert is libtorch's
@@ -43,7 +43,7 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
         }
 
         using var _ = Telemetry.Step("experts");
-        return Infer(arguments, plan, shared).to(tokens.dtype).MoveToOuterDisposeScope();
+        return As(tokens.dtype, Infer(arguments, plan, shared)).MoveToOuterDisposeScope();
     }
 
     public void Release()
@@ -81,17 +81,17 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
         var given = new FusedInputs(arguments);
         var type = AreMatrices(given) && given.Gate.dtype == ScalarType.BFloat16 && given.Tokens.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TypeFor(given);
         var tokens = Dense(given.Tokens)!;      // not null
-        using var routed = Panels(arguments, type, options.Router.ExpertCount, _kept);
+        using var routed = Panels([null, null, .. arguments[2..]], type, options.Router.ExpertCount, _kept);
         if (shared is null) return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null);
 
-        using var own = Panels([tokens, null, shared.Gate, shared.Up, shared.Down, null, null, null], type, 1, _keptShared);
+        using var own = Panels([null, null, shared.Gate, shared.Up, shared.Down, null, null, null], type, 1, _keptShared);
         return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null, FusedKernels.Shared(own.Source, shared.Epilogue, Dense(shared.Router)));
     }
 
-    private FusedPanels Panels(Tensor?[] arguments, TileType type, int experts, KeptWeights? kept)
+    private FusedPanels Panels(Tensor?[] parameters, TileType type, int experts, KeptWeights? kept)
     {
-        bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
-        var inputs = new FusedInputs(Readable(arguments, areAsTheyLie));
+        bool areAsTheyLie = AreMatrices(new FusedInputs(parameters));
+        var inputs = new FusedInputs(Readable(parameters, areAsTheyLie));
         var matrices = _kernels.Matrices(inputs, type);
         return new(matrices, kept is not null && areAsTheyLie && WeightsKey.Of(inputs, matrices, experts, type) is { } key ? kept.TryEnter(key, matrices.Shape, experts) : null);
     }
@@ -108,7 +108,10 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private static bool IsFor(Tensor tokens) =>
         tokens.device_type == TorchSharp.DeviceType.CPU && tokens.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
 
-    private static Tensor? Dense(Tensor? values) => values?.to(float32).contiguous();
+    private static Tensor? Dense(Tensor? values) => values is null ? null : As(ScalarType.Float32, values).contiguous();
+
+    // no call where there is nothing to do: with small experts each counts
+    private static Tensor As(ScalarType type, Tensor values) => values.dtype == type ? values : values.to(type);
 
     private static NotSupportedException Refused(Tensor tokens) =>
         new($"The backend is {ExpertBackend.Fused}, which computes float32, bfloat16 and float16 tokens on the CPU; these are {tokens.dtype} on {tokens.device}. Choose {ExpertBackend.Auto}, or move the tokens.");

@@ -85,7 +85,10 @@ internal sealed class ExpertLoadBenchmark(int rounds)
             Matrix($"experts.{expert}.w1", Width, HiddenSize), Matrix($"experts.{expert}.w3", Width, HiddenSize), Matrix($"experts.{expert}.w2", HiddenSize, Width),
         ]);
         File.WriteAllText(Path.Combine(folder, ModelConfig.FileName), Config);
-        SafetensorsWriter.Write(Path.Combine(folder, ModelFolder.SingleFileName), [Matrix("gate", Experts, HiddenSize), .. experts]);
+        string file = Path.Combine(folder, ModelFolder.SingleFileName);
+        SafetensorsWriter.Write(file, [Matrix("gate", Experts, HiddenSize), .. experts]);
+        using var written = File.OpenWrite(file);
+        written.Flush(flushToDisk: true);       // or the system does so while we measure
     }
 }
 
