@@ -30,7 +30,7 @@ internal abstract class BFloat16Emitter(int rows, CallConvention convention)
     // the fields that all arguments have
     protected const int A = 0, AStride = 8, B = 16, C = 24, Depth = 32;
 
-    private readonly int _values = Math.Min(3, 32 - 2 * rows - 2);      // registers for lanes of A
+    private int Values => SpareVectors - 2;     // registers for lanes of A
 
     /// <summary>The convention of this system.</summary>
     public static CallConvention Native => OperatingSystem.IsWindows() ? CallConvention.Windows : CallConvention.SystemV;
@@ -38,6 +38,9 @@ internal abstract class BFloat16Emitter(int rows, CallConvention convention)
     protected Assembler Code { get; } = new(64);
 
     protected int Rows => rows;
+
+    /// <summary>Vectors beside the sums: two of B, and some lanes of A.</summary>
+    protected virtual int SpareVectors => Math.Min(5, 32 - 2 * rows);
 
     /// <summary>Registers of the caller that the loop uses.</summary>
     protected abstract IEnumerable<AssemblerRegister64> Used { get; }
@@ -63,12 +66,12 @@ internal abstract class BFloat16Emitter(int rows, CallConvention convention)
     /// <summary>sum[m, n] += A[m, k] · B[k, n] for all m and n of a step.</summary>
     protected void MultiplyAdd(int bytesOfB, Func<int, AssemblerMemoryOperand> laneOfA)
     {
-        var (left, right) = (Zmm(2 * rows), Zmm(2 * rows + 1));
+        var (left, right) = (Spare(0), Spare(1));
         Code.vmovups(left, __zmmword_ptr[rdx + bytesOfB]);
         Code.vmovups(right, __zmmword_ptr[rdx + (bytesOfB + Vector)]);
         for (int row = 0; row < rows; row++)
         {
-            var value = Zmm(2 * rows + 2 + row % _values);
+            var value = Spare(2 + row % Values);
             Code.vbroadcastss(value, laneOfA(row));
             Code.vdpbf16ps(Left(row), value, left);
             Code.vdpbf16ps(Right(row), value, right);
@@ -119,11 +122,13 @@ internal abstract class BFloat16Emitter(int rows, CallConvention convention)
         convention == CallConvention.Windows ? Used.Prepend(rdi).Prepend(rsi) : Used;
 
     // xmm6 and up are the last that Zmm gives out
-    private int SavedVectors => convention == CallConvention.Windows ? Math.Max(0, 2 * rows + 2 + _values - 22) : 0;
+    private int SavedVectors => convention == CallConvention.Windows ? Math.Max(0, 2 * rows + SpareVectors - 22) : 0;
 
-    private static AssemblerRegisterZMM Left(int row) => Zmm(2 * row);
+    protected AssemblerRegisterZMM Spare(int number) => Zmm(2 * rows + number);
 
-    private static AssemblerRegisterZMM Right(int row) => Zmm(2 * row + 1);
+    protected static AssemblerRegisterZMM Left(int row) => Zmm(2 * row);
+
+    protected static AssemblerRegisterZMM Right(int row) => Zmm(2 * row + 1);
 
     private static AssemblerRegisterZMM Zmm(int index) => new(Register.ZMM0 + (index + 16) % 32);
 

@@ -18,6 +18,22 @@ internal static unsafe class TileCheck
         MultiplyInBlocks(twin, &arguments, rows);
     });
 
+    /// <summary>The same of a tile over several panels.</summary>
+    public static bool Agrees(nint tile, int rows, int panels, TileKernel twin) => Agrees(rows * panels, (a, b, actual, expected) =>
+    {
+        byte** places = stackalloc byte*[rows];
+        for (int row = 0; row < rows; row++) places[row] = a + row * Depth * sizeof(uint);
+        const int Shift = TileKernel.Columns * sizeof(uint);        // another panel is the same one, begun later
+        var arguments = new TileArguments { Rows = places, B = b, C = actual, Depth = Depth - panels, PanelStep = Shift };
+        ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
+        for (int panel = 0; panel < panels; panel++)
+        {
+            arguments.B = b + panel * Shift;
+            arguments.C = expected + panel * rows * TileKernel.Columns;
+            MultiplyInBlocks(twin, &arguments, rows);
+        }
+    });
+
     /// <summary>The same of an outer product.</summary>
     public static bool Agrees(nint tile, int rows, OuterKernel twin) => Agrees(rows, (a, b, actual, expected) =>
     {

@@ -6,6 +6,9 @@ internal sealed unsafe class ExpertGroup(PanelSource source, GatedEpilogue epilo
     private const long TaskBytes = 4 << 20;         // of weights; from one task to the next the stream breaks off, which cost 4 to 11 % at 1 MB
     private const long LeastTaskBytes = 64 << 10;
 
+    /// <summary>Panels that few rows take together, if the kernel can.</summary>
+    public const int Together = 4;
+
     private int _firstExpert, _firstRow;
     private byte* _hidden;
 
@@ -38,8 +41,10 @@ internal sealed unsafe class ExpertGroup(PanelSource source, GatedEpilogue epilo
     public void Divide(int activeExperts, int threads)
     {
         long bytes = Math.Clamp(activeExperts * Shape.PackedBytes / (8L * threads), LeastTaskBytes, TaskBytes);
-        (UpPart, DownPart) = ((int)Math.Max(1, bytes / Shape.UpPanelBytes), (int)Math.Max(1, bytes / Shape.DownPanelBytes));
+        (UpPart, DownPart) = (PartOf(bytes / Shape.UpPanelBytes), PartOf(bytes / Shape.DownPanelBytes));
     }
+
+    private static int PartOf(long panels) => (int)(panels < Together ? Math.Max(1, panels) : panels / Together * Together);
 
     /// <summary>The number in the source of what the pass calls <paramref name="expert"/>.</summary>
     public int NumberOf(int expert) => expert - _firstExpert;

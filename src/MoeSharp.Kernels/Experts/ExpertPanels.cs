@@ -46,6 +46,12 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     }
 
     /// <inheritdoc/>
+    public override bool HasUp(int expert, int panel, int count) => true;
+
+    /// <inheritdoc/>
+    public override bool HasDown(int expert, int panel, int count) => true;
+
+    /// <inheritdoc/>
     public override NextPanel NextUp(int expert, int panel) => NextPanel.Of(Up(expert, panel), Up(expert, panel) + Shape.UpPanelBytes / 2);
 
     /// <inheritdoc/>

@@ -105,7 +105,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         {
             int e = pending[late % Late];
             if (late < seen - 1) AddDown(e);
-            else _tasks.AddTapering(Down, e, _shape.DownPanels, GroupOf(e).DownPart, threads, DownCounter(e));
+            else _tasks.AddTapering(Down, e, _shape.DownPanels, GroupOf(e).DownPart, ExpertGroup.Together, threads, DownCounter(e));
         }
 
         _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, SumCounter);
@@ -163,17 +163,27 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         if (!_tasks.WaitFor(TokenCounter) || !_tasks.WaitFor(WeighCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         var group = GroupOf(task.Expert);
-        int expert = group.NumberOf(task.Expert);
+        int expert = group.NumberOf(task.Expert), together = kernel.PanelsOf(count);
         var inputs = InputsOf(task.Expert);
-        for (int panel = task.First; panel < task.End; panel++)
+        float* tile = _scratch.Tile(worker);
+        for (int panel = task.First, done; panel < task.End; panel += done)
         {
             byte* weights = group.Source.Up(expert, panel, _scratch.Panel(worker), out var place);
+            done = together > 1 && panel + together <= task.End && group.Source.HasUp(expert, panel, together) ? together : 1;
+            if (done > 1)
+            {
+                PanelProduct.RunWide(kernel, inputs, weights, group.Shape.UpPanelBytes, _shape.UpDepth, tile);
+                for (int i = 0; i < done; i++) SinkOf(panel + i).Take(tile + i * count * TileKernel.Columns, 0, count);
+                continue;
+            }
+
             var next = panel + 1 < task.End ? group.Source.NextUp(expert, panel + 1) : NextPanel.None;
-            var sink = new UpSink(this, group, first, panel, group.Source.UpBias(expert, panel));
-            PanelProduct.Run(kernel, inputs, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, inputs, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, tile, SinkOf(panel));
         }
 
         _tasks.Done(UpCounter(task.Expert));
+
+        UpSink SinkOf(int panel) => new(this, group, first, panel, group.Source.UpBias(expert, panel));
     }
 
     private void RunDown(in PassTask task, int worker)
@@ -181,16 +191,27 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         if (!_tasks.WaitFor(UpCounter(task.Expert))) return;
         var (first, count) = _rows.Of(task.Expert);
         var group = GroupOf(task.Expert);
-        int expert = group.NumberOf(task.Expert);
-        for (int panel = task.First; panel < task.End; panel++)
+        int expert = group.NumberOf(task.Expert), together = kernel.PanelsOf(count);
+        var inputs = new TileInputs(group.HiddenOf(first), group.Shape.HiddenStride, count);
+        float* tile = _scratch.Tile(worker);
+        for (int panel = task.First, done; panel < task.End; panel += done)
         {
             byte* weights = group.Source.Down(expert, panel, _scratch.Panel(worker), out var place);
+            done = together > 1 && panel + together <= task.End && group.Source.HasDown(expert, panel, together) ? together : 1;
+            if (done > 1)
+            {
+                PanelProduct.RunWide(kernel, inputs, weights, group.Shape.DownPanelBytes, group.Shape.DownDepth, tile);
+                for (int i = 0; i < done; i++) SinkOf(panel + i).Take(tile + i * count * TileKernel.Columns, 0, count);
+                continue;
+            }
+
             var next = panel + 1 < task.End ? group.Source.NextDown(expert, panel + 1) : NextPanel.None;
-            var sink = new StoreSink(_outputs, _shape.Type, (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, group.Source.DownBias(expert, panel));
-            PanelProduct.Run(kernel, new(group.HiddenOf(first), group.Shape.HiddenStride, count), weights, group.Shape.DownDepth, PlaceOf(place, panel == task.First, count), next, _scratch.Tile(worker), sink);
+            PanelProduct.Run(kernel, inputs, weights, group.Shape.DownDepth, PlaceOf(place, panel == task.First, count), next, tile, SinkOf(panel));
         }
 
         _tasks.Done(DownCounter(task.Expert));
+
+        StoreSink SinkOf(int panel) => new(_outputs, _shape.Type, (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, group.Source.DownBias(expert, panel));
     }
 
     // one block cannot fetch the next panel whole, so it fetches its own

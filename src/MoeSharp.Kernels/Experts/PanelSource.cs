@@ -12,6 +12,12 @@ internal abstract unsafe class PanelSource(ExpertShape shape)
     /// <summary>A panel of down: [depth][32].</summary>
     public abstract byte* Down(int expert, int panel, byte* scratch, out PanelPlace place);
 
+    /// <summary>Whether so many panels of gate and up from this one on lie in memory one after the other.</summary>
+    public virtual bool HasUp(int expert, int panel, int count) => false;
+
+    /// <summary>The same of down.</summary>
+    public virtual bool HasDown(int expert, int panel, int count) => false;
+
     /// <summary>The memory of a panel of gate and up, to fetch ahead.</summary>
     public abstract NextPanel NextUp(int expert, int panel);
 

@@ -39,6 +39,10 @@ internal sealed unsafe class PanelStore : IDisposable
 
         public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place) => Panel(expert, Shape.UpPanels + panel, scratch, out place);
 
+        public override bool HasUp(int expert, int panel, int count) => ArePacked(expert, panel, count);
+
+        public override bool HasDown(int expert, int panel, int count) => ArePacked(expert, Shape.UpPanels + panel, count);
+
         public override NextPanel NextUp(int expert, int panel) =>
             IsPacked(expert, panel) ? store._panels.NextUp(expert, panel) : matrices.NextUp(expert, panel);
 
@@ -74,6 +78,16 @@ internal sealed unsafe class PanelStore : IDisposable
 
         private byte* StoredAt(int expert, int number) =>
             number < Shape.UpPanels ? store._panels.Up(expert, number) : store._panels.Down(expert, number - Shape.UpPanels);
+
+        private bool ArePacked(int expert, int number, int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                if (!IsPacked(expert, number + i)) return false;
+            }
+
+            return true;
+        }
 
         private bool IsPacked(int expert, int number) => Volatile.Read(ref State(expert, number)) == Packed;
 

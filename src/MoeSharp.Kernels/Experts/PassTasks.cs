@@ -46,11 +46,11 @@ internal sealed class PassTasks : ISharedWork
     }
 
     /// <summary>The same in parts that become smaller, for the last products of a pass: threads end together.</summary>
-    public void AddTapering(int kind, int expert, int total, int part, int threads, int counter)
+    public void AddTapering(int kind, int expert, int total, int part, int least, int threads, int counter)
     {
         for (int first = 0, length; first < total; first += length)
         {
-            length = Math.Clamp((total - first) / (2 * threads), 1, part);
+            length = Math.Min(Math.Clamp((total - first) / (2 * threads) / least * least, least, Math.Max(least, part)), total - first);
             Add(new PassTask(kind, expert, first, first + length), counter);
         }
     }

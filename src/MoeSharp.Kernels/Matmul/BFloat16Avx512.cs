@@ -15,7 +15,9 @@ internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
 {
     private static readonly BFloat16Portable Twin = new();
 
-    private readonly AssembledTiles _tiles;
+    private const int MostWideRows = 5;
+
+    private readonly AssembledTiles _tiles, _wide;
 
     public BFloat16Avx512()
         : this(ExecutableMemory.TryPublish)
@@ -26,6 +28,7 @@ internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
     public BFloat16Avx512(Func<byte[], nint> publish)
     {
         _tiles = new(MaxRows, Twin.Name, (rows, prefetch) => TileEmitter.Emit(rows, prefetch, BFloat16Emitter.Native), publish, (tile, rows) => TileCheck.Agrees(tile, rows, Twin));
+        _wide = new(MostWideRows, Twin.Name, (rows, _) => WideTileEmitter.Emit(rows, PanelsOf(rows), BFloat16Emitter.Native), publish, (tile, rows) => TileCheck.Agrees(tile, rows, PanelsOf(rows), Twin));
     }
 
     /// <summary>Whether the processor has the instructions.</summary>
@@ -42,7 +45,7 @@ internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
 
     public string? Obstacle => !HasInstructions ? "needs AVX512-BF16" : IsSupported ? null : $"is switched off: {Fault}";
 
-    public string? Fault => _tiles.Fault;
+    public string? Fault => _tiles.Fault ?? _wide.Fault;
 
     public byte[] Code(int rows, TilePrefetch prefetch) => TileEmitter.Emit(rows, prefetch, BFloat16Emitter.Native);
 
@@ -51,6 +54,14 @@ internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
         // microseconds, and calls nobody: needs no transition
         if (_tiles.TryGet(rows, prefetch, out nint tile)) ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(arguments);
         else TileCheck.MultiplyInBlocks(Twin, arguments, rows);
+    }
+
+    public override int PanelsOf(int rows) => rows <= 3 ? 4 : rows <= MostWideRows ? 2 : 1;
+
+    public override void MultiplyPanels(TileArguments* arguments, int rows)
+    {
+        if (rows <= MostWideRows && _wide.TryGet(rows, TilePrefetch.None, out nint tile)) ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(arguments);
+        else base.MultiplyPanels(arguments, rows);
     }
 
     private static bool HasBFloat16() => X86Base.IsSupported && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & 1 << 5) != 0;

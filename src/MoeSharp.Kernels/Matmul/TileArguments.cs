@@ -32,6 +32,9 @@ internal unsafe struct TileArguments
 
     /// <summary>Not 0 to go on with the sums that <see cref="C"/> holds, which only kernels with a <see cref="TileKernel.DepthPart"/> can.</summary>
     public nint Continues;
+
+    /// <summary>Bytes from a panel to the next, for a tile over several.</summary>
+    public nint PanelStep;
 }
 
 /// <summary>What a tile fetches ahead of its use.</summary>

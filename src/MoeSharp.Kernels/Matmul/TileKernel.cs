@@ -33,6 +33,24 @@ internal abstract unsafe class TileKernel : IKernel
 
     /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
     public abstract void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch);
+
+    /// <summary>
+    /// The panels that so few rows take together: each sum is one chain, and those of a few rows by one panel are too few to keep the processor
+    /// busy.
+    /// </summary>
+    public virtual int PanelsOf(int rows) => 1;
+
+    /// <summary>Computes the tiles of several panels, [panels][rows][<see cref="Columns"/>], as many as <see cref="PanelsOf"/> says.</summary>
+    public virtual void MultiplyPanels(TileArguments* arguments, int rows)
+    {
+        var one = *arguments;
+        for (int panel = 0; panel < PanelsOf(rows); panel++)
+        {
+            one.B = arguments->B + panel * arguments->PanelStep;
+            one.C = arguments->C + panel * rows * Columns;
+            Multiply(&one, rows, TilePrefetch.None);
+        }
+    }
 }
 
 /// <summary>The type of the values that a tile multiplies; it always adds in float32.</summary>

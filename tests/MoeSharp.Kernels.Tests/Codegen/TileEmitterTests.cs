@@ -141,6 +141,8 @@ public sealed class TileEmitterTests
             {
                 foreach (var prefetch in Enum.GetValues<TilePrefetch>()) check(rows, 4 + 1, convention, Decode(TileEmitter.Emit(rows, prefetch, convention)));
                 check(rows, 1, convention, Decode(OuterEmitter.Emit(rows, convention)));
+                int panels = new BFloat16Avx512().PanelsOf(rows);
+                if (panels > 1) check(rows * panels, 1, convention, Decode(WideTileEmitter.Emit(rows, panels, convention)));
             }
         }
     }

@@ -71,6 +71,36 @@ internal sealed unsafe class TileProblem : IDisposable
         return new Span<float>(c, rows * Columns).ToArray();
     }
 
+    /// <summary>The tiles of as many panels as so many rows take together, B against its last guard; each panel is B, begun a lane of depth later than the one before.</summary>
+    public float[] RunPanels(TileKernel kernel, int rows)
+    {
+        int panels = kernel.PanelsOf(rows), sizeB = Depth * Columns * Lane, sizeC = panels * rows * Columns * Lane;
+        byte* b = _b.Last(sizeB), c = _c.Last(sizeC);
+        B.CopyTo(new Span<uint>(b, Depth * Columns));
+        fixed (uint* a = A)
+        {
+            byte** places = stackalloc byte*[rows];
+            for (int m = 0; m < rows; m++) places[m] = (byte*)(a + m * Depth);
+            var arguments = new TileArguments { Rows = places, B = b, C = (float*)c, Depth = Depth - panels + 1, PanelStep = Columns * Lane };
+            kernel.MultiplyPanels(&arguments, rows);
+        }
+
+        return new Span<float>(c, panels * rows * Columns).ToArray();
+    }
+
+    /// <summary>What <see cref="RunPanels"/> gives, a panel at a time.</summary>
+    public float[] RunPanelsAlone(TileKernel kernel, int rows)
+    {
+        int panels = kernel.PanelsOf(rows);
+        return [.. Enumerable.Range(0, panels).SelectMany(panel =>
+        {
+            using var one = new TileProblem(Type, Depth - panels + 1);
+            for (int m = 0; m < rows; m++) A.AsSpan(m * Depth, one.Depth).CopyTo(one.A.AsSpan(m * one.Depth));
+            B.AsSpan(panel * Columns, one.Depth * Columns).CopyTo(one.B);
+            return one.Run(kernel, rows);
+        })];
+    }
+
     /// <summary>C and Σ |A|·|B| of all rows, in double precision.</summary>
     public (double[] Sum, double[] Scale) Reference()
     {

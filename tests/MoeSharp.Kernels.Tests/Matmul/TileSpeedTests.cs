@@ -20,21 +20,24 @@ public sealed unsafe class TileSpeedTests(ITestOutputHelper output)
         output.WriteLine($"kernel                  {string.Concat(Rows.Select(rows => $"{rows,8}"))}   (% of the peak of float32; of bfloat16 in brackets)");
         foreach (var kernel in KernelCatalog.RunnableTiles)
         {
-            var shares = Rows.Select(rows => rows <= kernel.MaxRows ? Share(kernel, rows) : (0, 0)).ToArray();
+            var shares = Rows.Select(rows => rows <= kernel.MaxRows ? Share(kernel, rows, panels: 1) : (0, 0)).ToArray();
             output.WriteLine($"{kernel.Name,-24}{string.Concat(shares.Select(share => share.OfFloat32 == 0 ? "       -" : $"{share.OfFloat32,8:F1}"))}");
             if (kernel.Type == TileType.BFloat16) output.WriteLine($"{"",-24}{string.Concat(shares.Select(share => share.OfFloat32 == 0 ? "       -" : $"{$"({share.OfBFloat16:F1})",8}"))}");
+            if (kernel.PanelsOf(1) > 1) output.WriteLine($"  panels together       {string.Concat(Rows.TakeWhile(rows => kernel.PanelsOf(rows) > 1).Select(rows => $"{$"({Share(kernel, rows, kernel.PanelsOf(rows)).OfBFloat16:F1})",8}"))}");
         }
     }
 
-    private static (double OfFloat32, double OfBFloat16) Share(TileKernel kernel, int rows)
+    // several panels are as many times shorter: all of them lie in the second cache
+    private static (double OfFloat32, double OfBFloat16) Share(TileKernel kernel, int rows, int panels)
     {
+        int depth = Depth / panels;
         int stride = Depth * 4 + 64;
-        using var memory = new AlignedMemory(rows * stride + Depth * 128 + rows * 128 + 4096, "a tile");
+        using var memory = new AlignedMemory(rows * stride + Depth * 128 + panels * rows * 128 + 4096, "a tile");
         memory.Clear();
         byte* start = memory.Start;
         byte** places = stackalloc byte*[rows];
         for (int row = 0; row < rows; row++) places[row] = start + row * stride;
-        var arguments = new TileArguments { Rows = places, B = start + (rows * stride + 63) / 64 * 64, Depth = Depth };
+        var arguments = new TileArguments { Rows = places, B = start + (rows * stride + 63) / 64 * 64, Depth = depth, PanelStep = depth * 128 };
         arguments.C = (float*)(arguments.B + Depth * 128);
         int calls = Math.Max(1, (kernel.Name.EndsWith("scalar", StringComparison.Ordinal) ? 8 : 1024) / rows);
         var (ofFloat32, ofBFloat16) = (new List<double>(), new List<double>());
@@ -43,7 +46,11 @@ public sealed unsafe class TileSpeedTests(ITestOutputHelper output)
             double float32 = Peak(Float32Peak), bfloat16 = Peak(BFloat16Peak);
             kernel.Multiply(&arguments, rows, TilePrefetch.None);
             long from = Stopwatch.GetTimestamp();
-            for (int call = 0; call < calls; call++) kernel.Multiply(&arguments, rows, TilePrefetch.None);
+            for (int call = 0; call < calls; call++)
+            {
+                if (panels == 1) kernel.Multiply(&arguments, rows, TilePrefetch.None);
+                else kernel.MultiplyPanels(&arguments, rows);
+            }
 
             double speed = (double)calls * rows * Depth * (kernel.Type == TileType.BFloat16 ? 64 : 32) / Stopwatch.GetElapsedTime(from).TotalSeconds;
             if (round < 5) continue;

@@ -57,6 +57,17 @@ public sealed class TileTests
     }
 
     [Theory, MemberData(nameof(Kernels))]
+    public void MultiplyPanels_OfAnyRows_HasTheBitsOfEachPanelAlone(string name)
+    {
+        var kernel = Kernel(name);
+        foreach (int depth in (int[])[4, 5, 6, 9, 64, 257])
+        {
+            using var problem = TileProblem.Random(kernel.Type, depth, seed: depth);
+            for (int rows = 1; rows <= kernel.MaxRows; rows++) Assert.Equal(Lanes.Bits(problem.RunPanelsAlone(kernel, rows)), Lanes.Bits(problem.RunPanels(kernel, rows)));
+        }
+    }
+
+    [Theory, MemberData(nameof(Kernels))]
     public void Multiply_ARowAlone_HasItsBitsInATile(string name)
     {
         var kernel = Kernel(name);
