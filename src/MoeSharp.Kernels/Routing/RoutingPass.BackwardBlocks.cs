@@ -112,7 +112,7 @@ internal sealed unsafe partial class RoutingPass
         int width = Plan.Width;
         float* row = given.Logits + (long)first * _experts;
         bool reachesOthers = !_kernel.IsSoftmaxOfSelected && _router.Score == ScoreFunction.Softmax && width > 0;
-        if (!reachesOthers) new Span<float>(row, tokens * _experts).Clear();
+        if (!reachesOthers) RowMath.Clear(row, tokens * _experts);
         fixed (int* experts = Plan.Experts)
         {
             int* chosen = experts + (long)first * width;
@@ -129,7 +129,7 @@ internal sealed unsafe partial class RoutingPass
     {
         if (!isRouted)
         {
-            new Span<float>(row, _experts).Clear();
+            RowMath.Clear(row, _experts);
             return;
         }
 
