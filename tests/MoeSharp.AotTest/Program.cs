@@ -157,7 +157,7 @@ static unsafe bool TileIsExact(TileKernel kernel)
     fixed (float* pointerC = c)
     {
         byte** rows = stackalloc byte*[kernel.MaxRows];
-        for (int row = 0; row < kernel.MaxRows; row++) rows[row] = (byte*)(pointerA + row * Depth);
+        new TileInputs((byte*)pointerA, Depth * sizeof(uint), kernel.MaxRows).Place(0, kernel.MaxRows, rows);
         var arguments = new TileArguments { Rows = rows, B = (byte*)pointerB, C = pointerC, Depth = Depth };
         kernel.Multiply(&arguments, kernel.MaxRows, TilePrefetch.Own);
     }

@@ -7,28 +7,17 @@ internal static unsafe class TileCheck
 
     private delegate void Comparison(byte* a, byte* b, float* actual, float* expected);
 
-    /// <summary>Whether a tile of random values has the twin's bits.</summary>
-    public static bool Agrees(nint tile, int rows, TileKernel twin) => Agrees(rows, (a, b, actual, expected) =>
+    /// <summary>Whether a tile of random values has the twin's bits; <paramref name="panels"/> of them are the same one, each begun a lane of depth later.</summary>
+    public static bool Agrees(nint tile, int rows, TileKernel twin, int panels = 1) => Agrees(rows * panels, (a, b, actual, expected) =>
     {
+        const int Later = TileKernel.Columns * sizeof(uint);
         byte** places = stackalloc byte*[rows];
-        for (int row = 0; row < rows; row++) places[row] = a + row * Depth * sizeof(uint);
-        var arguments = new TileArguments { Rows = places, B = b, C = actual, Depth = Depth };
-        ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
-        arguments.C = expected;
-        MultiplyInBlocks(twin, &arguments, rows);
-    });
-
-    /// <summary>The same of a tile over several panels.</summary>
-    public static bool Agrees(nint tile, int rows, int panels, TileKernel twin) => Agrees(rows * panels, (a, b, actual, expected) =>
-    {
-        byte** places = stackalloc byte*[rows];
-        for (int row = 0; row < rows; row++) places[row] = a + row * Depth * sizeof(uint);
-        const int Shift = TileKernel.Columns * sizeof(uint);        // another panel is the same one, begun later
-        var arguments = new TileArguments { Rows = places, B = b, C = actual, Depth = Depth - panels, PanelStep = Shift };
+        new TileInputs(a, Depth * sizeof(uint), rows).Place(0, rows, places);
+        var arguments = new TileArguments { Rows = places, B = b, C = actual, Depth = Depth - panels + 1, PanelStep = Later };
         ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)tile)(&arguments);
         for (int panel = 0; panel < panels; panel++)
         {
-            arguments.B = b + panel * Shift;
+            arguments.B = b + panel * Later;
             arguments.C = expected + panel * rows * TileKernel.Columns;
             MultiplyInBlocks(twin, &arguments, rows);
         }

@@ -6,6 +6,8 @@ namespace MoeSharp;
 /// <summary>The rows of a pass: where each expert's begin, which token each is, and which row each (token, slot) pair became.</summary>
 internal sealed unsafe class ExpertRows
 {
+    private static readonly RoutingPlan NoPlan = new(0, 0, 1);
+
     private int[] _tokens = [], _rows = [];
 
     /// <summary>The number R of rows.</summary>
@@ -15,7 +17,7 @@ internal sealed unsafe class ExpertRows
     public int Routed { get; private set; }
 
     /// <summary>The plan that the rows are of.</summary>
-    public RoutingPlan Plan { get; private set; } = new(0, 0, 1);
+    public RoutingPlan Plan { get; private set; } = NoPlan;
 
     /// <summary>The token of each row.</summary>
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Count);
@@ -44,6 +46,9 @@ internal sealed unsafe class ExpertRows
 
         for (int row = Routed; row < Count; row++) _tokens[row] = row - Routed;
     }
+
+    /// <summary>Lets go of the plan, and keeps the room for the next one.</summary>
+    public void Forget() => (Plan, Routed, Count) = (NoPlan, 0, 0);
 
     /// <summary>The first row of an expert and the number of its rows; E stands for the shared expert.</summary>
     public (int First, int Count) Of(int expert) => expert == Plan.ExpertCount ? (Routed, Count - Routed) : (Plan.Offsets[expert], Plan.Offsets[expert + 1] - Plan.Offsets[expert]);

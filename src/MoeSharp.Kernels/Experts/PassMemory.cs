@@ -24,7 +24,11 @@ internal sealed unsafe class PassMemory : IDisposable
     public static PassMemory Rent() => Idle.TryTake(out var memory) ? memory : new PassMemory();
 
     /// <summary>Gives rented memory back.</summary>
-    public void Return() => Idle.Add(this);
+    public void Return()
+    {
+        Rows.Forget();
+        Idle.Add(this);
+    }
 
     /// <summary>At least <paramref name="bytes"/> bytes under a name; what they hold means nothing once more are asked for.</summary>
     public byte* Area(string name, long bytes)

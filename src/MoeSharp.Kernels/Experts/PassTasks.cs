@@ -64,6 +64,7 @@ internal sealed class PassTasks : ISharedWork
     {
         _steps = steps;
         pool.Run(this, wakes);
+        _steps = null;      // the list is kept for other passes, which are not to keep the weights of this one
     }
 
     /// <summary>Counts a task as done.</summary>

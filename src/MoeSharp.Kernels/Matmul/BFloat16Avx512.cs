@@ -28,7 +28,7 @@ internal sealed unsafe class BFloat16Avx512 : TileKernel, IAssembledKernel
     public BFloat16Avx512(Func<byte[], nint> publish)
     {
         _tiles = new(MaxRows, Twin.Name, (rows, prefetch) => TileEmitter.Emit(rows, prefetch, BFloat16Emitter.Native), publish, (tile, rows) => TileCheck.Agrees(tile, rows, Twin));
-        _wide = new(MostWideRows, Twin.Name, (rows, _) => WideTileEmitter.Emit(rows, PanelsOf(rows), BFloat16Emitter.Native), publish, (tile, rows) => TileCheck.Agrees(tile, rows, PanelsOf(rows), Twin));
+        _wide = new(MostWideRows, Twin.Name, (rows, _) => WideTileEmitter.Emit(rows, PanelsOf(rows), BFloat16Emitter.Native), publish, (tile, rows) => TileCheck.Agrees(tile, rows, Twin, PanelsOf(rows)));
     }
 
     /// <summary>Whether the processor has the instructions.</summary>

@@ -112,27 +112,22 @@ internal sealed unsafe partial class RoutingPass
         int width = Plan.Width;
         float* row = given.Logits + (long)first * _experts;
         bool reachesOthers = !_kernel.IsSoftmaxOfSelected && _router.Score == ScoreFunction.Softmax && width > 0;
-        if (!reachesOthers) RowMath.Clear(row, tokens * _experts);
         fixed (int* experts = Plan.Experts)
         {
             int* chosen = experts + (long)first * width;
             for (int lane = 0; lane < tokens; lane++, row += _experts, chosen += width)
             {
-                if (reachesOthers) ThroughSoftmax(first + lane, lane, given.Scores, gradients, row, isRouted: chosen[0] >= 0);
+                if (reachesOthers && chosen[0] >= 0) ThroughSoftmax(first + lane, lane, given.Scores, gradients, row);
+                else RowMath.Clear(row, _experts);
+
                 for (int slot = 0, place = lane; slot < width && chosen[slot] >= 0; slot++, place += RowMath.Lanes) row[chosen[slot]] += gradients[place];     // a token table may name an expert twice
             }
         }
     }
 
     /// <summary>What a softmax carries to all experts: -s · Σ of the selected ones' gradients, which hold s already.</summary>
-    private void ThroughSoftmax(int token, int lane, float* scores, float* gradients, float* row, bool isRouted)
+    private void ThroughSoftmax(int token, int lane, float* scores, float* gradients, float* row)
     {
-        if (!isRouted)
-        {
-            RowMath.Clear(row, _experts);
-            return;
-        }
-
         float sum = 0;
         for (int slot = 0; slot < Plan.Width; slot++) sum += gradients[slot * RowMath.Lanes + lane];
         RowMath.Scaled(scores + (long)token * _experts, -sum, row, _experts);

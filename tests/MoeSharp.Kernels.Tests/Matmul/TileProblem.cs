@@ -80,7 +80,7 @@ internal sealed unsafe class TileProblem : IDisposable
         fixed (uint* a = A)
         {
             byte** places = stackalloc byte*[rows];
-            for (int m = 0; m < rows; m++) places[m] = (byte*)(a + m * Depth);
+            new TileInputs((byte*)a, Depth * Lane, rows).Place(0, rows, places);
             var arguments = new TileArguments { Rows = places, B = b, C = (float*)c, Depth = Depth - panels + 1, PanelStep = Columns * Lane };
             kernel.MultiplyPanels(&arguments, rows);
         }

@@ -36,7 +36,7 @@ public sealed unsafe class TileSpeedTests(ITestOutputHelper output)
         memory.Clear();
         byte* start = memory.Start;
         byte** places = stackalloc byte*[rows];
-        for (int row = 0; row < rows; row++) places[row] = start + row * stride;
+        new TileInputs(start, stride, rows).Place(0, rows, places);
         var arguments = new TileArguments { Rows = places, B = start + (rows * stride + 63) / 64 * 64, Depth = depth, PanelStep = depth * 128 };
         arguments.C = (float*)(arguments.B + Depth * 128);
         int calls = Math.Max(1, (kernel.Name.EndsWith("scalar", StringComparison.Ordinal) ? 8 : 1024) / rows);
