@@ -10,7 +10,7 @@ internal sealed class PairedTimes
 {
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(6);
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(600);    // compiled anew in the background, once it was called often
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);       // lets the threads of the engine before go to sleep
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(15);      // lets the threads of the engine before go to sleep
 
     private readonly double[][] _microseconds;      // [engines][rounds]
 

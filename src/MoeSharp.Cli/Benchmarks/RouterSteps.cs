@@ -28,7 +28,7 @@ internal sealed class RouterSteps : IDisposable
         (_logits, _biasTensor, _upstreamTensor) = (tensor(_values).view(tokens, shape.Experts), tensor(_bias), tensor(_upstream).view(tokens, shape.TopK));
         _router.CorrectionBias?.copy_(_biasTensor);
 
-        _kept = _kernel.KeepsScores ? new float[_values.Length] : [];
+        _kept = new float[_kernel.KeptScores(Input)];
         _plan = _kernel.Route(Input, _kept);
         _tracked = _logits.detach().clone().requires_grad_();
         _trackedWeights = TorchWeights(_tracked).Weights;

@@ -38,6 +38,7 @@ internal static class BenchCommand
             var counts = parsed.TryGet(tokens, out var wantedTokens) ? wantedTokens! : RouterBenchmark.TokenCounts;
             if (!shapes.Any() || counts.Any(count => count < 1)) throw new UsageException($"Nothing to measure: choose experts of {string.Join(", ", RouterBenchmark.Shapes.Select(shape => shape.Experts))}, and 1 token or more.");
 
+            PinnedThreads.Start(pins: true);
             var results = RouterBenchmark.Run(shapes, counts, parsed.TryGet(rounds, out var count) ? count : 15, signals.Token);
             Write(surroundings, results, JsonOption.Read(parsed, json));
             return ExitCode.Success;

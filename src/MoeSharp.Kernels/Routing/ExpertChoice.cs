@@ -12,7 +12,7 @@ internal static class ExpertChoice
     public static List<int>[] Choose(float[] scores, int experts, IReadOnlyList<Range> scopes, int slots, Func<int, bool> isRouted)
     {
         var chosen = new bool[scores.Length];
-        Parallel.For(0, experts, expert =>
+        WorkerPool.Shared.ForEach(experts, expert =>
         {
             foreach (var scope in scopes) ChooseTokens(scores, chosen, experts, expert, scope, slots, isRouted);
         });

@@ -14,7 +14,7 @@ internal static unsafe class ExpertOrder
     {
         int[] experts = plan.Slots is null ? plan.Experts : KeptExperts(plan);
         if (experts.Length < LeastInParts) FillAlone(plan, experts);
-        else FillInParts(plan, experts, Math.Clamp(experts.Length / PairsPerThread, 1, Environment.ProcessorCount));
+        else FillInParts(plan, experts, Math.Clamp(experts.Length / PairsPerThread, 1, WorkerPool.Shared.Threads));
     }
 
     // few pairs: the offsets themselves count and then move
@@ -61,7 +61,7 @@ internal static unsafe class ExpertOrder
     private static void ForEach(int threads, Action<int> body)
     {
         if (threads == 1) body(0);
-        else Parallel.For(0, threads, body);
+        else WorkerPool.Shared.ForEach(threads, body);
     }
 
     private static int[] KeptExperts(RoutingPlan plan)

@@ -21,9 +21,9 @@ internal static class RoutingInputCheck
         else if (router.Select is Selection.TokenTable table) Table(input, table.VocabularySize, router, tokens, masksRouting);
     }
 
-    public static void CheckScores(ReadOnlySpan<float> scores, in RoutingInput input)
+    public static void CheckScores(ReadOnlySpan<float> scores, int kept)
     {
-        if (!scores.IsEmpty) Length("Scores", scores.Length, input.Logits.Length, "as the logits");
+        if (!scores.IsEmpty) Length("Scores", scores.Length, kept, "RoutingKernel.KeptScores");
     }
 
     public static void Check(in RoutingUpstream upstream, in RoutingGradients gradients, RoutingPlan plan, RoutingKernel kernel, in RoutingInput input)

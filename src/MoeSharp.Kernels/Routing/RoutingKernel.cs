@@ -31,8 +31,22 @@ public sealed class RoutingKernel
     /// <summary>The scores that are summed for losses: the softmax of the logits first, then what the losses ask for besides.</summary>
     public IReadOnlyList<ScoreKind> Kinds { get; }
 
-    /// <summary>Whether <see cref="Backward"/> is faster with the scores that <see cref="Route"/> can keep; else they would go unused.</summary>
-    public bool KeepsScores => !IsSoftmaxOfSelected && Options.Router.Select is not Selection.SparseMixer;
+    /// <summary>
+    /// How many scores <see cref="Route"/> can keep of a call, so that <see cref="Backward"/> is faster: those of all experts [T, E] where a
+    /// softmax carries the gradient to every logit, those of the selected experts [T, K] where it does not, none where they would go unused.
+    /// </summary>
+    /// <param name="input">What is to be routed.</param>
+    public int KeptScores(in RoutingInput input)
+    {
+        var router = Options.Router;
+        if (IsSoftmaxOfSelected || router.Weights == WeightSource.SoftmaxOfSelected || router.Select is Selection.SparseMixer) return 0;
+        if (KeepsRows) return input.Logits.Length;
+        if (!input.Experts.IsEmpty) return input.Experts.Length;
+        return router.Select is Selection.ExpertChoice ? 0 : input.Sequences * input.SequenceLength * router.TopK;      // experts may choose a token any number of times
+    }
+
+    /// <summary>Whether the scores of all experts are kept, not only those of the selected ones.</summary>
+    internal bool KeepsRows => Options.Router.Score == ScoreFunction.Softmax;
 
     /// <summary>
     /// Whether weights are a softmax over the selected logits times a scale: as such, or as renormalised softmax scores, which are the
@@ -47,13 +61,13 @@ public sealed class RoutingKernel
 
     /// <summary>Routes the tokens.</summary>
     /// <param name="input">The tokens' logits and what the options need besides.</param>
-    /// <param name="scores">Receives the router's scores [T, E] for <see cref="Backward"/>; empty when there will be none, or without <see cref="KeepsScores"/>.</param>
+    /// <param name="scores">Receives the <see cref="KeptScores"/> for <see cref="Backward"/>; empty to keep none.</param>
     /// <exception cref="ArgumentException">A span that the options need is missing or has the wrong length; an id lies outside the table.</exception>
     /// <exception cref="MoeException">The routing of a token is not a number; the message names the token.</exception>
     public RoutingPlan Route(in RoutingInput input, Span<float> scores = default)
     {
         RoutingInputCheck.Check(input, Options);
-        RoutingInputCheck.CheckScores(scores, input);
+        RoutingInputCheck.CheckScores(scores, KeptScores(input));
         unsafe
         {
             fixed (float* kept = scores) return RoutingPass.With(this, input, plan: null, static (pass, scores) => pass.Route(scores), new RoutingPass.ScorePointer(kept));
@@ -73,7 +87,7 @@ public sealed class RoutingKernel
     /// <summary>The gradients of one call, from those of its weights and sums.</summary>
     /// <param name="input">What was routed.</param>
     /// <param name="plan">What <see cref="Route"/> made of it.</param>
-    /// <param name="scores">The scores [T, E] that <see cref="Route"/> kept; empty to compute them again where they are needed.</param>
+    /// <param name="scores">The scores that <see cref="Route"/> kept; empty to compute them again where they are needed.</param>
     /// <param name="upstream">The gradients of the results.</param>
     /// <param name="gradients">Receives the gradients of the inputs; all are overwritten.</param>
     public void Backward(in RoutingInput input, RoutingPlan plan, ReadOnlySpan<float> scores, in RoutingUpstream upstream, in RoutingGradients gradients)
@@ -81,7 +95,7 @@ public sealed class RoutingKernel
         ArgumentNullException.ThrowIfNull(plan);
         RoutingInputCheck.Check(input, Options);
         RoutingInputCheck.Check(upstream, gradients, plan, this, input);
-        RoutingInputCheck.CheckScores(scores, input);
+        RoutingInputCheck.CheckScores(scores, KeptScores(input));
         unsafe
         {
             fixed (float* kept = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)

@@ -57,20 +57,25 @@ internal sealed unsafe partial class RoutingPass
     {
         int* experts = row.Selected;
         float* raw = row.Choice, gradients = row.Spare;
-        float* scores = given.Scores + (long)token * _experts, logits = _logits + (long)token * _experts;
-        if (given.Scores is null)
+        float* scores = null, logits = _logits + (long)token * _experts;
+        if (given.Scores is not null)
+        {
+            scores = given.Scores + (long)token * (_kernel.KeepsRows ? _experts : Plan.Width);
+        }
+        else if (_router.Weights != WeightSource.SoftmaxOfSelected)
         {
             Score(token, row, out _);
             scores = ScoresOf(row);
         }
 
-        int count = RawGradients(token, scores, logits, given.Weights, partial, experts, raw, gradients);
+        bool arePairs = given.Scores is not null && !_kernel.KeepsRows;
+        int count = RawGradients(token, scores, arePairs, logits, given.Weights, partial, experts, raw, gradients);
 
         if (_router.Weights == WeightSource.SoftmaxOfSelected || _router.Score != ScoreFunction.Softmax)
         {
             new Span<float>(dLogits, _experts).Clear();
             float mean = _router.Weights == WeightSource.SoftmaxOfSelected ? Dot(gradients, raw, count) : 0;
-            for (int k = 0; k < count; k++) dLogits[experts[k]] += Slope(scores[experts[k]], logits[experts[k]], raw[k]) * (gradients[k] - mean);
+            for (int k = 0; k < count; k++) dLogits[experts[k]] += Slope(logits[experts[k]], raw[k]) * (gradients[k] - mean);
             return;
         }
 
@@ -79,24 +84,24 @@ internal sealed unsafe partial class RoutingPass
     }
 
     /// <summary>d weight / d logit of one expert, apart from what a softmax's other values add.</summary>
-    private float Slope(float score, float logit, float raw) =>
+    private float Slope(float logit, float raw) =>
         _router.Weights == WeightSource.SoftmaxOfSelected ? raw
         : _router.Score switch
         {
-            ScoreFunction.Sigmoid => score * (1 - score),
-            ScoreFunction.SqrtSoftplus => score == 0 ? 0 : 1 / (1 + MathF.Exp(-logit)) / (2 * score),
+            ScoreFunction.Sigmoid => raw * (1 - raw),
+            ScoreFunction.SqrtSoftplus => raw == 0 ? 0 : 1 / (1 + MathF.Exp(-logit)) / (2 * raw),
             _ => 1,
         };
 
-    /// <summary>The experts of a token, their raw weights, and the gradients of these; returns how many there are.</summary>
-    private int RawGradients(int token, float* scores, float* logits, float* upstream, float* scalePartial, int* experts, float* raw, float* gradients)
+    /// <summary>The experts of a token, their raw weights, and the gradients of these; returns how many there are. Scores are those of all experts, or of the token's own.</summary>
+    private int RawGradients(int token, float* scores, bool arePairs, float* logits, float* upstream, float* scalePartial, int* experts, float* raw, float* gradients)
     {
         int count = 0;
         var pairs = Plan.Experts.AsSpan(token * Plan.Width, Plan.Width);
         while (count < pairs.Length && pairs[count] >= 0)
         {
             experts[count] = pairs[count];
-            raw[count] = scores[pairs[count]];
+            if (scores is not null) raw[count] = scores[arePairs ? count : pairs[count]];
             gradients[count] = upstream is null ? 0 : upstream[(long)token * Plan.Width + count];
             count++;
         }
@@ -144,7 +149,7 @@ internal sealed unsafe partial class RoutingPass
             return;
         }
 
-        int count = RawGradients(token, ScoresOf(row), row.Logits, upstream, scalePartial, experts, raw, gradients);
+        int count = RawGradients(token, ScoresOf(row), arePairs: false, row.Logits, upstream, scalePartial, experts, raw, gradients);
         if (_router.Weights == WeightSource.SoftmaxOfSelected) BackwardSoftmaxOfSelected(experts, raw, gradients, row.DLogits, count);
         else for (int k = 0; k < count; k++) row.DScores[experts[k]] += gradients[k];
     }

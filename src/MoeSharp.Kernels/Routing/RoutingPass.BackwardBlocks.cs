@@ -27,7 +27,8 @@ internal sealed unsafe partial class RoutingPass
             }
             else
             {
-                Gather(first, tokens, given.Scores, (float*)values, (float*)gradients);
+                if (_kernel.KeepsRows) Gather(first, tokens, given.Scores, (float*)values, (float*)gradients);
+                else TakePairs(first, tokens, given.Scores, values, gradients);
                 BackwardScores(values, gradients);
             }
 
@@ -66,6 +67,19 @@ internal sealed unsafe partial class RoutingPass
                     else (raw[place], gradients[place]) = (0, 0);
                 }
             }
+        }
+    }
+
+    /// <summary>The same where only these were kept.</summary>
+    private void TakePairs(int first, int tokens, float* scores, Vector512<float>* raw, Vector512<float>* gradients)
+    {
+        Vector512<int>* chosen = stackalloc Vector512<int>[RowMath.Lanes];
+        fixed (int* experts = Plan.Experts) ToColumns((float*)experts, first, tokens, (float*)chosen);
+        ToColumns(scores, first, tokens, (float*)raw);
+        for (int slot = 0; slot < Plan.Width; slot++)
+        {
+            var isTaken = Vector512.GreaterThanOrEqual(chosen[slot], Vector512<int>.Zero).AsSingle();
+            (raw[slot], gradients[slot]) = (raw[slot] & isTaken, gradients[slot] & isTaken);
         }
     }
 

@@ -13,7 +13,7 @@ internal sealed unsafe partial class RoutingPass
     private float[]? _choices;              // [T, E]: where the selection looks at all tokens
     private List<int>[]? _chosenExperts;    // per token: where experts chose
 
-    /// <summary>Experts, weights and order of all tokens; keeps their scores [T, E] where <paramref name="scores"/> is not null.</summary>
+    /// <summary>Experts, weights and order of all tokens; keeps their scores where <paramref name="scores"/> is not null.</summary>
     public RoutingPlan Route(ScorePointer scores)
     {
         _kept = scores.Values;
@@ -29,7 +29,7 @@ internal sealed unsafe partial class RoutingPass
         return Plan;
     }
 
-    /// <summary>Where scores [T, E] are kept or lie; null for nowhere.</summary>
+    /// <summary>Where scores [T, E], or those of the selected experts [T, K], are to be kept; null for nowhere.</summary>
     public readonly struct ScorePointer(float* values)
     {
         public readonly float* Values = values;
@@ -115,9 +115,9 @@ internal sealed unsafe partial class RoutingPass
         {
             RowTopK.Select(row.BlockKeys(i), _padded, _router.TopK, experts, thresholds[i]);
             RawWeights(row.BlockScores(i), _logits + (long)(first + i) * _experts, experts, weights, _router.TopK);
+            Keep(first + i, row.BlockScores(i), weights, _router.TopK);
             _finish.Finish(weights, experts, _scale, weights, _router.TopK);
             if (HasNaN(weights, _router.TopK)) faulty |= 1u << i;
-            if (_kept is not null) new ReadOnlySpan<float>(row.BlockScores(i), _experts).CopyTo(new Span<float>(_kept + (long)(first + i) * _experts, _experts));
         }
 
         if (faulty != 0) MarkFaulty(first + BitOperations.TrailingZeroCount(faulty));
@@ -144,7 +144,8 @@ internal sealed unsafe partial class RoutingPass
         fixed (int* experts = Plan.Experts)
         fixed (float* weights = Plan.Weights)
         {
-            left = TokenBlock.Own.Route(_logits + row, _router, _bias, _scale, _kept is null ? null : _kept + row, experts + pair, weights + pair);
+            float* kept = _kept is null ? null : _kept + (_kernel.KeepsRows ? row : pair);
+            left = TokenBlock.Own.Route(_logits + row, _router, _bias, _scale, kept, _kernel.KeepsRows, experts + pair, weights + pair);
         }
 
         for (; left != 0; left &= left - 1)
@@ -166,12 +167,20 @@ internal sealed unsafe partial class RoutingPass
         if (IsPlainSoftmax) return RoutePlainRow(token, row, experts, weights);
 
         Score(token, row, out bool hasNaN);
-        if (_kept is not null) new ReadOnlySpan<float>(ScoresOf(row), _experts).CopyTo(new Span<float>(_kept + (long)token * _experts, _experts));
-
         int count = Select(token, row, experts, weights);
+        Keep(token, ScoresOf(row), weights, count);
         _finish.Finish(weights, experts, _scale, weights, count);
         if (hasNaN || HasNaN(weights, count)) MarkFaulty(token);
         return count;
+    }
+
+    /// <summary>Keeps what <see cref="RoutingKernel.KeptScores"/> says of a token: its scores, or those of its experts.</summary>
+    private void Keep(int token, float* scores, float* raw, int count)
+    {
+        if (_kept is null) return;
+
+        if (_kernel.KeepsRows) new ReadOnlySpan<float>(scores, _experts).CopyTo(new Span<float>(_kept + (long)token * _experts, _experts));
+        else new ReadOnlySpan<float>(raw, count).CopyTo(new Span<float>(_kept + (long)token * Plan.Width, count));
     }
 
     private bool IsPlainSoftmax =>

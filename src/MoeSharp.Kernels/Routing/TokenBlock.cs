@@ -53,11 +53,12 @@ internal sealed unsafe class TokenBlock
     /// <param name="router">The router.</param>
     /// <param name="bias">The correction bias [E], or null.</param>
     /// <param name="perExpert">The scale of every expert [E], or null.</param>
-    /// <param name="kept">Receives the scores [16, E]; null to not keep them.</param>
+    /// <param name="kept">Receives the scores, those of all experts [16, E] or of the selected ones [16, K]; null to not keep them.</param>
+    /// <param name="keepsRows">Whether those of all experts are kept.</param>
     /// <param name="experts">Receives the experts [16, K].</param>
     /// <param name="weights">Receives the weights [16, K].</param>
     /// <returns>A bit for each token that is left to its row: its experts are not certain, or something is not a number.</returns>
-    public uint Route(float* logits, RouterOptions router, float* bias, float* perExpert, float* kept, int* experts, float* weights)
+    public uint Route(float* logits, RouterOptions router, float* bias, float* perExpert, float* kept, bool keepsRows, int* experts, float* weights)
     {
         int count = router.ExpertCount, k = router.TopK;
         LaneTranspose.ToColumns(logits, count, (float*)_scores);
@@ -65,10 +66,12 @@ internal sealed unsafe class TokenBlock
         if (hasNaN) return All;
 
         Score(router.Score, count, max, next: logits + Tokens * count);
-        if (kept is not null) LaneTranspose.ToRows((float*)_scores, count, kept);
+        if (kept is not null && keepsRows) LaneTranspose.ToRows((float*)_scores, count, kept);
 
         TopEight.Of(Keys(router.Score, bias, count), count, _best);
-        uint left = Uncertain(bias, count, k) | Weigh(router, perExpert);
+        uint left = Uncertain(bias, count, k);
+        if (kept is not null && !keepsRows) LaneTranspose.ToRows((float*)_raw, k, kept);
+        left |= Weigh(router, perExpert);
         LaneTranspose.ToRows((float*)_index, k, (float*)experts);
         LaneTranspose.ToRows((float*)_raw, k, weights);
         return left;

@@ -35,7 +35,7 @@ internal readonly struct TokenChunks(int groups, int groupLength)
         }
         else
         {
-            Parallel.For(0, Count, body);
+            WorkerPool.Shared.ForEach(Count, body);
         }
     }
 }

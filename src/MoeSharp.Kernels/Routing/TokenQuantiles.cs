@@ -28,7 +28,7 @@ internal static class TokenQuantiles
 
         int capacity = (int)((long)tokens.Length * topK / experts);
         float[] quantiles = new float[experts];
-        Parallel.For(0, experts, e => quantiles[e] = DescendingAt(margins.AsSpan(e * tokens.Length, tokens.Length), capacity));
+        WorkerPool.Shared.ForEach(experts, e => quantiles[e] = DescendingAt(margins.AsSpan(e * tokens.Length, tokens.Length), capacity));
         return quantiles;
     }
 

@@ -18,7 +18,7 @@ internal interface ISharedWork
 /// <remarks>
 /// The caller takes tasks itself and never waits for a thread that has not begun: when it finds no task left it closes the gate, and only
 /// waits for those inside. A machine that is busy with other things then costs the time of the other threads, not a time slice. One call
-/// has the pool at a time; what is called meanwhile runs on its own thread.
+/// has the pool at a time; what is called meanwhile, or from within, runs on its own thread.
 /// </remarks>
 internal sealed class WorkerPool : IDisposable
 {
@@ -76,7 +76,7 @@ internal sealed class WorkerPool : IDisposable
     /// <exception cref="Exception">The first error of any thread, after all have left.</exception>
     public void Run(ISharedWork work, bool wakes)
     {
-        if (Threads == 1 || !_caller.TryEnter())
+        if (Threads == 1 || _caller.IsHeldByCurrentThread || !_caller.TryEnter())
         {
             work.Execute(0);
             return;
@@ -92,12 +92,35 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
+    /// <summary>Runs <paramref name="body"/> for 0 up to <paramref name="count"/>, each once and in no certain order.</summary>
+    /// <exception cref="Exception">The first error of any thread, after all have left.</exception>
+    public void ForEach(int count, Action<int> body) => Run(new IndexedWork(count, Threads, body), wakes: true);
+
     /// <summary>Ends the threads once they have nothing to do; later calls run on the caller alone.</summary>
     public void Dispose()
     {
         _isEnding = true;
         Interlocked.Increment(ref _generation);
         _wake.Release(Threads);
+    }
+
+    /// <summary>Each thread takes its own share first, the same one in every call, whose memory is in its caches then; and helps others after that.</summary>
+    private sealed class IndexedWork(int count, int threads, Action<int> body) : ISharedWork
+    {
+        private const int Apart = 16;       // a cache line
+
+        private readonly int[] _taken = new int[threads * Apart];
+
+        void ISharedWork.Execute(int worker)
+        {
+            for (int turn = 0; turn < threads; turn++) Take((worker + turn) % threads);
+        }
+
+        private void Take(int share)
+        {
+            int first = (int)((long)share * count / threads), end = (int)((share + 1L) * count / threads), index;
+            while ((index = first + Interlocked.Increment(ref _taken[share * Apart]) - 1) < end) body(index);
+        }
     }
 
     private void RunTogether(ISharedWork work, bool wakes)

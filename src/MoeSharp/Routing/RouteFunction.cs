@@ -18,13 +18,12 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     {
         var request = (RouteRequest)arguments[3]!;      // given by the one caller, Router
         var (logits, scale, bias) = (OnHost((Tensor)arguments[0]!), OnHost((Tensor?)arguments[1]), OnHost((Tensor?)arguments[2]));
-        var kept = request.Kernel.KeepsScores ? empty_like(logits) : null;
-
         var input = request.Input(Values(logits), Values(scale), Values(bias));
+        var kept = empty(request.Kernel.KeptScores(input), float32);
         request.Plan = request.Kernel.Route(input, Values(kept));
         request.Sums = request.Kernel.Sum(input, request.Plan);
         request.Needs = (((Tensor?)arguments[1])?.requires_grad ?? false, ((Tensor?)arguments[2])?.requires_grad ?? false);
-        ctx.save_for_backward([.. new[] { logits, scale, bias, kept }.OfType<Tensor>()]);
+        ctx.save_for_backward([.. new[] { logits, kept, scale, bias }.OfType<Tensor>()]);
         ctx.save_data(RequestKey, request);
 
         using var parts = NewDisposeScope();
@@ -49,11 +48,10 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
         using var scope = NewDisposeScope();
         var request = (RouteRequest)ctx.get_data(RequestKey);
         var saved = new Queue<Tensor>(ctx.get_saved_variables());
-        var (given, logits) = (gradients[0]!, saved.Dequeue());      // the one output is always used
+        var (given, logits, kept) = (gradients[0]!, saved.Dequeue(), saved.Dequeue());      // the one output is always used
         var router = request.Kernel.Options.Router;
         var scale = router.HasPerExpertScale ? saved.Dequeue() : null;
         var bias = router.HasCorrectionBias ? saved.Dequeue() : null;
-        var kept = request.Kernel.KeepsScores ? saved.Dequeue() : null;
 
         var (dLogits, dScale, dBias) = (empty_like(logits), request.Needs.Scale ? empty_like(scale!) : null, request.Needs.Bias ? empty_like(bias!) : null);
         request.Kernel.Backward(

@@ -41,21 +41,53 @@ public sealed class RoutingKernelTests
     });
 
     [Fact]
-    public async Task RouteAndSum_OnOneThread_HaveTheBitsOfAll()
+    public void Backward_WithScoresThatWereKept_GivesTheGradientsOfScoresComputedAgain() => Routers.Where(r => r.Router.GroupLimit is not { } limit || limit.Keep * 8 >= r.Router.TopK).ForEach(300, sample =>
+    {
+        const int Tokens = 37;
+        var (router, kernel) = (sample.Router, RoutingTestKit.Kernel(sample.Router));
+        var (E, K) = (router.ExpertCount, router.TopK);
+        float[] logits = RoutingTestKit.Draw(sample.Seed, Tokens * E, 4), bias = RoutingTestKit.Draw(1, E), scale = RoutingTestKit.Draw(2, E), dWeights = RoutingTestKit.Draw(3, Tokens * K);
+        bool[] mask = [.. Enumerable.Range(0, Tokens).Select(token => token % 3 != 1)];
+        long[] given = [.. Enumerable.Range(0, Tokens * K).Select(pair => pair % 5 == 0 ? -1L : (pair + sample.Seed) % E)];
+        foreach (long[] experts in new[] { [], given })
+        {
+            var input = new RoutingInput
+            {
+                Logits = logits,
+                Sequences = 1,
+                SequenceLength = Tokens,
+                CorrectionBias = router.HasCorrectionBias ? bias : [],
+                PerExpertScale = router.HasPerExpertScale ? scale : [],
+                Mask = mask,
+                Experts = experts,
+            };
+            float[] kept = [.. Enumerable.Repeat(float.NaN, kernel.KeptScores(input))], gradient = new float[logits.Length], again = new float[logits.Length];
+
+            var plan = kernel.Route(input, kept);
+            kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights }, new RoutingGradients { Logits = gradient });
+            kernel.Backward(input, plan, [], new RoutingUpstream { Weights = dWeights }, new RoutingGradients { Logits = again });
+
+            Assert.Equal(again, gradient, (a, b) => Math.Abs(a - b) <= 1e-5f * (1 + Math.Abs(a)));
+        }
+    });
+
+    [Fact]
+    public void RouteAndSum_OnOneThread_HaveTheBitsOfAll()
     {
         var losses = new LoadBalanceOptions { Coefficient = 1, Scope = BalanceScope.Sequence, Scores = BalanceScores.RouterNormalized };
         var kernel = RoutingTestKit.Kernel(new() { ExpertCount = 64, TopK = 6, Score = ScoreFunction.Sigmoid, HasPerExpertScale = true, Renormalize = Renormalization.Always }, null, losses);
         float[] logits = RoutingTestKit.Draw(1, 3 * 700 * 64), scale = RoutingTestKit.Draw(2, 64), dWeights = RoutingTestKit.Draw(3, 3 * 700 * 6), dScores = RoutingTestKit.Draw(4, 2 * 3 * 64);
 
         uint[] all = Everything();
-        uint[] one = await Task.Factory.StartNew(Everything, CancellationToken.None, TaskCreationOptions.None, new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, 1).ExclusiveScheduler);
+        uint[] one = [];
+        WorkerPool.Shared.ForEach(1, _ => one = Everything());      // from within the pool, calls run on their own thread
 
         Assert.Equal(all, one);
 
         uint[] Everything()
         {
-            float[] kept = new float[logits.Length], dLogits = new float[logits.Length], dScale = new float[64];
             var input = new RoutingInput { Logits = logits, Sequences = 3, SequenceLength = 700, PerExpertScale = scale };
+            float[] kept = new float[kernel.KeptScores(input)], dLogits = new float[logits.Length], dScale = new float[64];
             var plan = kernel.Route(input, kept);
             var sums = kernel.Sum(input, plan);
             kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights, Scores = dScores, Z = 0.5f }, new RoutingGradients { Logits = dLogits, PerExpertScale = dScale });
@@ -82,13 +114,14 @@ public sealed class RoutingKernelTests
 
         float[] Run(float padding)
         {
-            float[] logits = RoutingTestKit.Draw(1, 60 * 8), kept = new float[60 * 8], gradient = new float[60 * 8];
+            float[] logits = RoutingTestKit.Draw(1, 60 * 8), gradient = new float[60 * 8];
             for (int i = 0; i < logits.Length; i++)
             {
                 if (!mask[i / 8]) logits[i] = padding;
             }
 
             var input = new RoutingInput { Logits = logits, Sequences = 2, SequenceLength = 30, Mask = mask };
+            float[] kept = new float[kernel.KeptScores(input)];
             var plan = kernel.Route(input, kept);
             var sums = kernel.Sum(input, plan);
             kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights, Scores = RoutingTestKit.Draw(5, 16), Z = 1 }, new RoutingGradients { Logits = gradient });
@@ -214,7 +247,7 @@ public sealed class RoutingKernelTests
             CorrectionBias = router.HasCorrectionBias ? bias : [],
             PerExpertScale = router.HasPerExpertScale ? scale : [],
         };
-        float[] kept = new float[logits.Length], gradient = new float[logits.Length];
+        float[] kept = new float[kernel.KeptScores(input)], gradient = new float[logits.Length];
         var plan = kernel.Route(input, kept);
         kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights }, new RoutingGradients { Logits = gradient });
         return (plan, gradient);

@@ -126,17 +126,18 @@ public sealed class TokenBlockTests
 
     private static void AssertBitsOfRows(RouterOptions router, float[] logits, float[] bias, float[] scale)
     {
-        var (E, K) = (router.ExpertCount, router.TopK);
+        int K = router.TopK;
         Assert.True(TokenBlock.CanRoute(router));
 
         var (plan, kept) = Route(router, logits, bias, scale, null);
+        int perToken = kept.Length / Tokens;
 
         for (int token = 0; token < Tokens; token++)
         {
             var alone = Alone(router, logits, bias, scale, token);
             Assert.Equal(alone.Plan.Experts, plan.Experts[(token * K)..((token + 1) * K)]);
             Assert.Equal(Bits(alone.Plan.Weights), Bits(plan.Weights[(token * K)..((token + 1) * K)]));
-            Assert.Equal(Bits(alone.Kept), Bits(kept[(token * E)..((token + 1) * E)]));
+            Assert.Equal(Bits(alone.Kept), Bits(kept[(token * perToken)..((token + 1) * perToken)]));
         }
     }
 
@@ -145,7 +146,7 @@ public sealed class TokenBlockTests
 
     private static (RoutingPlan Plan, float[] Kept) Route(RouterOptions router, float[] logits, float[] bias, float[] scale, bool[]? mask)
     {
-        float[] kept = new float[logits.Length];
+        var kernel = RoutingTestKit.Kernel(router);
         var input = new RoutingInput
         {
             Logits = logits,
@@ -155,7 +156,8 @@ public sealed class TokenBlockTests
             PerExpertScale = router.HasPerExpertScale ? scale : [],
             Mask = mask,
         };
-        return (RoutingTestKit.Kernel(router).Route(input, kept), kept);
+        float[] kept = new float[kernel.KeptScores(input)];
+        return (kernel.Route(input, kept), kept);
     }
 
     private static uint[] Bits(float[] values) => Array.ConvertAll(values, BitConverter.SingleToUInt32Bits);
