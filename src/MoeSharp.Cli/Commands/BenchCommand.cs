@@ -26,7 +26,7 @@ internal static class BenchCommand
         var json = JsonOption.Create();
         var command = new ToolCommand("router", "Time routing: scores, selection, weights, sort by expert; and the gradient back to the logits.")
         {
-            Note = "Engines run in turn within every round; the speed-up is the median of the rounds' ratios. The layer's time is the kernel with tensors in and out.",
+            Note = "Engines run in turn within every round, each thread on a processor of its own; the speed-up is the median of the rounds' ratios. The layer's time is the kernel with tensors in and out.",
             Examples = ["moesharp bench router", "moesharp bench router --experts 64,128 --tokens 1,1024", "moesharp bench router --json router.json"],
         };
         command.Add("Measuring", tokens, experts, rounds);

@@ -287,7 +287,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         for (int token = task.First; token < task.End; token++)
         {
             int first = token * plan.Width;
-            var rows = _rows.Rows.Slice(first, plan.Width);
+            var rows = _rows.OfToken(token);
             for (int slot = 0; slot < rows.Length; slot++)
             {
                 if (rows[slot] < 0) continue;
@@ -297,7 +297,8 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
                 if (_to.Weights is not null) _to.Weights[first + slot] = WeightGradient(token, rows[slot], plan.Experts[first + slot]);
             }
 
-            if (_to.Tokens is not null) RowSum.Of(rows, plan.Weights.AsSpan(first, plan.Width), _weightsInput, _dInputs, TileType.Float32, _shape.OutputStride, _to.Tokens + (long)token * _shape.Hidden, _shape.Hidden);
+            var next = token + 1 < task.End ? _rows.OfToken(token + 1) : [];
+            if (_to.Tokens is not null) RowSum.Of(rows, plan.Weights.AsSpan(first, plan.Width), _weightsInput, _dInputs, TileType.Float32, _shape.OutputStride, _to.Tokens + (long)token * _shape.Hidden, _shape.Hidden, next);
         }
     }
 

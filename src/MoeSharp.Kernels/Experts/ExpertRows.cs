@@ -25,8 +25,8 @@ internal sealed unsafe class ExpertRows
     /// <summary>The token of a row and of those after it, for products that read them where they lie.</summary>
     public int* TokensFrom(int row) => (int*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_tokens)) + row;      // pinned
 
-    /// <summary>The row of each pair; -1 where it was dropped or free.</summary>
-    public ReadOnlySpan<int> Rows => _rows.AsSpan(0, Plan.Experts.Length);
+    /// <summary>The row of each slot of a token; -1 where it was dropped or free.</summary>
+    public ReadOnlySpan<int> OfToken(int token) => _rows.AsSpan(token * Plan.Width, Plan.Width);
 
     /// <summary>Takes the rows of a plan, and after them all tokens in order where there is a shared expert.</summary>
     public void Take(RoutingPlan plan, bool hasShared = false)

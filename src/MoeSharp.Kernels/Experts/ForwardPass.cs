@@ -105,7 +105,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         {
             int e = pending[late % Late];
             if (late < seen - 1) AddDown(e);
-            else _tasks.AddTapering(Down, e, _shape.DownPanels, GroupOf(e).DownPart, ExpertGroup.Together, threads, DownCounter(e));
+            else _tasks.AddTapering(Down, e, _shape.DownPanels, GroupOf(e).DownPart, LeastDown(e), threads, DownCounter(e));
         }
 
         _tasks.Add(Combine, 0, _rows.Plan.TokenCount, TokensPerCombine, SumCounter);
@@ -120,6 +120,9 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     }
 
     private void AddDown(int expert) => _tasks.Add(Down, expert, _shape.DownPanels, GroupOf(expert).DownPart, DownCounter(expert));
+
+    // few rows read weights at the speed of memory while a task goes on, many compute
+    private int LeastDown(int expert) => _rows.Of(expert).Count > kernel.MaxRows ? 1 : ExpertGroup.Together;
 
     private ExpertGroup GroupOf(int expert) => expert < SharedExpert ? _routed : _shared!;      // who else has rows
 
@@ -224,13 +227,14 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         for (int token = task.First; token < task.End; token++)
         {
             var experts = plan.Experts.AsSpan(token * plan.Width, plan.Width);
-            var rows = _rows.Rows.Slice(token * plan.Width, plan.Width);
+            var rows = _rows.OfToken(token);
             for (int slot = 0; slot < experts.Length; slot++)
             {
                 if (rows[slot] >= 0 && !_tasks.WaitFor(DownCounter(experts[slot]))) return;
             }
 
-            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.Type, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden);
+            var next = token + 1 < task.End ? _rows.OfToken(token + 1) : [];
+            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.Type, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden, next);
             if (shared is not null && !AddShared(token)) return;
         }
     }

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
@@ -14,10 +16,11 @@ internal static unsafe class RowSum
     /// <param name="stride">Values from a row to the next.</param>
     /// <param name="to">Receives the sum.</param>
     /// <param name="size">The number of values.</param>
-    public static void Of(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, TileType type, int stride, float* to, int size)
+    /// <param name="next">The rows of the sum that comes after this one, which are fetched meanwhile.</param>
+    public static void Of(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, TileType type, int stride, float* to, int size, ReadOnlySpan<int> next)
     {
-        if (type == TileType.Float32) Of<Float32Rows>(rows, weights, isWeighted, values, stride, to, size);
-        else Of<BFloat16Rows>(rows, weights, isWeighted, values, stride, to, size);
+        if (type == TileType.Float32) Of<Float32Rows>(rows, weights, isWeighted, values, stride, to, size, next);
+        else Of<BFloat16Rows>(rows, weights, isWeighted, values, stride, to, size, next);
     }
 
     /// <summary>to += weight · row, as one slot more of <see cref="Of"/>.</summary>
@@ -41,21 +44,26 @@ internal static unsafe class RowSum
         else AddColumns<Lanes4>(values, stride, rows, to, columns);
     }
 
-    private static void Of<TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size)
+    private static void Of<TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size, ReadOnlySpan<int> next)
         where TRows : struct, IRows
     {
-        if (Vector512.IsHardwareAccelerated) Of<Lanes16, TRows>(rows, weights, isWeighted, values, stride, to, size);
-        else if (Vector256.IsHardwareAccelerated) Of<Lanes8, TRows>(rows, weights, isWeighted, values, stride, to, size);
-        else Of<Lanes4, TRows>(rows, weights, isWeighted, values, stride, to, size);
+        if (Vector512.IsHardwareAccelerated) Of<Lanes16, TRows>(rows, weights, isWeighted, values, stride, to, size, next);
+        else if (Vector256.IsHardwareAccelerated) Of<Lanes8, TRows>(rows, weights, isWeighted, values, stride, to, size, next);
+        else Of<Lanes4, TRows>(rows, weights, isWeighted, values, stride, to, size, next);
     }
 
-    private static void Of<TLanes, TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size)
+    private static void Of<TLanes, TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size, ReadOnlySpan<int> next)
         where TLanes : struct, IFloatLanes<TLanes>
         where TRows : struct, IRows
     {
         int column = 0;
         for (; column + 4 * TLanes.Count <= size; column += 4 * TLanes.Count)
         {
+            foreach (int row in next)
+            {
+                if (row >= 0) TRows.Fetch(values, (long)row * stride + column, 4 * TLanes.Count);
+            }
+
             TLanes s0 = default, s1 = default, s2 = default, s3 = default;
             for (int slot = 0; slot < rows.Length; slot++)
             {
@@ -152,6 +160,16 @@ internal static unsafe class RowSum
         new ReadOnlySpan<float>(all, count).CopyTo(new(to, count));
     }
 
+    // rows are read in an order that the hardware does not see coming
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(byte* from, int bytes)
+    {
+        const int Line = 64;
+        if (!Sse.IsSupported) return;
+
+        for (byte* end = from + bytes; from < end; from += Line) Sse.Prefetch1(from);
+    }
+
     // rows of a type
     private interface IRows
     {
@@ -159,6 +177,8 @@ internal static unsafe class RowSum
             where TLanes : struct, IFloatLanes<TLanes>;
 
         static abstract float ValueOf(void* values, long index);
+
+        static abstract void Fetch(void* values, long index, int count);
     }
 
     private readonly struct Float32Rows : IRows
@@ -167,6 +187,8 @@ internal static unsafe class RowSum
             where TLanes : struct, IFloatLanes<TLanes> => TLanes.Load((float*)values + index);
 
         public static float ValueOf(void* values, long index) => ((float*)values)[index];
+
+        public static void Fetch(void* values, long index, int count) => RowSum.Fetch((byte*)values + sizeof(float) * index, sizeof(float) * count);
     }
 
     private readonly struct BFloat16Rows : IRows
@@ -175,5 +197,7 @@ internal static unsafe class RowSum
             where TLanes : struct, IFloatLanes<TLanes> => TLanes.LoadBFloat16((ushort*)values + index);
 
         public static float ValueOf(void* values, long index) => BitConverter.UInt32BitsToSingle((uint)((ushort*)values)[index] << 16);
+
+        public static void Fetch(void* values, long index, int count) => RowSum.Fetch((byte*)values + sizeof(ushort) * index, sizeof(ushort) * count);
     }
 }
