@@ -6,22 +6,15 @@ namespace MoeSharp;
 /// <summary>Writes the machine code of one bfloat16 tile, for a number of rows and a way of prefetching.</summary>
 /// <remarks>
 /// <code>
-///   rdi       TileArguments*
-///   rsi       where rows of A lie; each in turn is loaded to rax, which costs nothing beside two products of a vector
-///   r8        the byte of every row where it is read
-///   rdx       B          rcx   lanes of depth left
 ///   rbx, r12  what to fetch next, and its step
 /// </code>
 /// </remarks>
-internal sealed class TileEmitter : BFloat16Emitter
+internal sealed class TileEmitter : RowTileEmitter
 {
     private const int Unroll = 4;
     private const int Ahead = 4096;
 
-    private const int Pointer = 8;
-
-    // the fields that only TileArguments has
-    private const int Start = 8, Prefetch = 40, PrefetchStep = 48;
+    private const int Prefetch = 40, PrefetchStep = 48;     // fields that only TileArguments has
 
     private readonly TilePrefetch _prefetch;
 
@@ -38,10 +31,7 @@ internal sealed class TileEmitter : BFloat16Emitter
 
     protected override void LoadArguments()
     {
-        Code.mov(rsi, __qword_ptr[rdi + A]);
-        Code.mov(r8, __qword_ptr[rdi + Start]);
-        Code.mov(rdx, __qword_ptr[rdi + B]);
-        Code.mov(rcx, __qword_ptr[rdi + Depth]);
+        base.LoadArguments();
         if (_prefetch == TilePrefetch.Next)
         {
             Code.mov(rbx, __qword_ptr[rdi + Prefetch]);
@@ -91,12 +81,6 @@ internal sealed class TileEmitter : BFloat16Emitter
         }
 
         MultiplyAdd(k * RowOfB, row => LaneOfA(row, k));
-    }
-
-    private AssemblerMemoryOperand LaneOfA(int row, int k)
-    {
-        Code.mov(rax, __qword_ptr[rsi + row * Pointer]);
-        return __dword_ptr[rax + r8 + k * Lane];
     }
 
     private void Advance(int lanes)

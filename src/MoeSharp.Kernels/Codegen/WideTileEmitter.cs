@@ -6,16 +6,13 @@ namespace MoeSharp;
 /// <summary>Writes the machine code of one bfloat16 tile of few rows by several panels.</summary>
 /// <remarks>
 /// <code>
-///   rdi                 TileArguments*
-///   rsi                 where rows of A lie, each in turn in rax
-///   r8                  the byte of every row where it is read
-///   rdx, r9, r10, r11   the panels          rcx   lanes of depth left
+///   rdx, r9, r10, r11   the panels
 ///   zmm                 the sums [panel][row], the lanes of A of all rows, and the two vectors of a panel
 /// </code>
 /// </remarks>
-internal sealed class WideTileEmitter : BFloat16Emitter
+internal sealed class WideTileEmitter : RowTileEmitter
 {
-    private const int Pointer = 8, Start = 8, PanelStep = 64;
+    private const int PanelStep = 64;      // a field that only TileArguments has
 
     private static readonly AssemblerRegister64[] Panels = [rdx, r9, r10, r11];
 
@@ -36,10 +33,7 @@ internal sealed class WideTileEmitter : BFloat16Emitter
 
     protected override void LoadArguments()
     {
-        Code.mov(rsi, __qword_ptr[rdi + A]);
-        Code.mov(r8, __qword_ptr[rdi + Start]);
-        Code.mov(rdx, __qword_ptr[rdi + B]);
-        Code.mov(rcx, __qword_ptr[rdi + Depth]);
+        base.LoadArguments();
         Code.mov(rax, __qword_ptr[rdi + PanelStep]);
         for (int panel = 1; panel < _panels; panel++) Code.lea(Panels[panel], __[Panels[panel - 1] + rax]);
     }
@@ -63,11 +57,7 @@ internal sealed class WideTileEmitter : BFloat16Emitter
 
     private void Step()
     {
-        for (int row = 0; row < _rows; row++)
-        {
-            Code.mov(rax, __qword_ptr[rsi + row * Pointer]);
-            Code.vbroadcastss(Spare(2 + row), __dword_ptr[rax + r8]);
-        }
+        for (int row = 0; row < _rows; row++) Code.vbroadcastss(Spare(2 + row), LaneOfA(row, 0));
 
         for (int panel = 0; panel < _panels; panel++)
         {

@@ -5,13 +5,12 @@ using System.Runtime.Intrinsics;
 namespace MoeSharp.Cli;
 
 /// <summary>The most bytes per second that move through memory where as many are written as read: a block far larger than the caches, copied past them by all threads.</summary>
-internal sealed unsafe class CopyLoop : ISharedWork, IDisposable
+internal sealed unsafe class CopyLoop : IDisposable
 {
     private const long Length = 128L << 20;
-    private const int PartLength = 1 << 20, Line = 64;
+    private const int PartLength = 1 << 20, Parts = (int)(Length / PartLength), Line = 64;
 
     private readonly AlignedMemory _from = new(Length, "the block that is copied to measure memory"), _to = new(Length, "the copy that measures memory");
-    private int _next;
 
     public CopyLoop()
     {
@@ -22,17 +21,9 @@ internal sealed unsafe class CopyLoop : ISharedWork, IDisposable
     /// <summary>Bytes read and bytes written per second, together, now.</summary>
     public double Measure(WorkerPool pool)
     {
-        _next = -1;
         long start = Stopwatch.GetTimestamp();
-        pool.Run(this, wakes: true);
+        pool.ForEach(Parts, CopyPart);
         return 2 * Length / Stopwatch.GetElapsedTime(start).TotalSeconds;
-    }
-
-    /// <inheritdoc/>
-    public void Execute(int worker)
-    {
-        while (Interlocked.Increment(ref _next) is var part && part < Length / PartLength) Copy(_from.Start + ((long)part * PartLength), _to.Start + ((long)part * PartLength));
-        Thread.MemoryBarrier();     // such writes are ordered by nothing else
     }
 
     /// <inheritdoc/>
@@ -40,6 +31,12 @@ internal sealed unsafe class CopyLoop : ISharedWork, IDisposable
     {
         _from.Dispose();
         _to.Dispose();
+    }
+
+    private void CopyPart(int part)
+    {
+        Copy(_from.Start + ((long)part * PartLength), _to.Start + ((long)part * PartLength));
+        Thread.MemoryBarrier();     // such writes are ordered by nothing else
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

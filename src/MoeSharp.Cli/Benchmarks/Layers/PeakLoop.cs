@@ -8,14 +8,13 @@ namespace MoeSharp.Cli;
 /// The most multiplications and additions per second: chains of fused multiply-adds in registers, more of them than the instruction takes
 /// cycles, on all threads.
 /// </summary>
-internal sealed unsafe class PeakLoop : ISharedWork
+internal sealed unsafe class PeakLoop
 {
     private const int Parts = 64;           // tasks of about 0.1 ms: a thread that comes late costs little
     private const int Chains = 12;          // 2 per cycle and 4 cycles each need 8; a processor with 16 registers has no more
     private const int Steps = 20_000;
 
     private readonly ProductType _type;
-    private int _next;
     private float _sink;        // or the sums would not be computed
 
     public PeakLoop(ProductType type) => _type = type;
@@ -26,16 +25,9 @@ internal sealed unsafe class PeakLoop : ISharedWork
     /// <summary>Flops per second, now.</summary>
     public double Measure(WorkerPool pool)
     {
-        _next = 0;
         long start = Stopwatch.GetTimestamp();
-        pool.Run(this, wakes: true);
+        pool.ForEach(Parts, _ => RunPart());
         return Parts * FlopsOfPart / Stopwatch.GetElapsedTime(start).TotalSeconds;
-    }
-
-    /// <inheritdoc/>
-    public void Execute(int worker)
-    {
-        while (Interlocked.Increment(ref _next) <= Parts) RunPart();
     }
 
     private double FlopsOfPart => _type == ProductType.Bf16

@@ -5,13 +5,12 @@ using System.Runtime.Intrinsics;
 namespace MoeSharp.Cli;
 
 /// <summary>The most bytes per second that come from memory: a block far larger than the caches, read from end to end by all threads.</summary>
-internal sealed unsafe class ReadLoop : ISharedWork, IDisposable
+internal sealed unsafe class ReadLoop : IDisposable
 {
     private const long Length = 256L << 20;
-    private const int PartLength = 1 << 20;
+    private const int PartLength = 1 << 20, Parts = (int)(Length / PartLength);
 
     private readonly AlignedMemory _memory = new(Length, "the block that is read to measure memory");
-    private int _next;
     private long _sink;     // or nothing would be read
 
     public ReadLoop() => _memory.Clear();       // untouched pages would all be the same page of zeros
@@ -19,16 +18,9 @@ internal sealed unsafe class ReadLoop : ISharedWork, IDisposable
     /// <summary>Bytes per second, now.</summary>
     public double Measure(WorkerPool pool)
     {
-        _next = -1;
         long start = Stopwatch.GetTimestamp();
-        pool.Run(this, wakes: true);
+        pool.ForEach(Parts, part => Volatile.Write(ref _sink, Sum((long*)(_memory.Start + ((long)part * PartLength)))));
         return Length / Stopwatch.GetElapsedTime(start).TotalSeconds;
-    }
-
-    /// <inheritdoc/>
-    public void Execute(int worker)
-    {
-        while (Interlocked.Increment(ref _next) is var part && part < Length / PartLength) Volatile.Write(ref _sink, Sum((long*)(_memory.Start + ((long)part * PartLength))));
     }
 
     /// <inheritdoc/>
