@@ -26,6 +26,14 @@ internal static class RoutingInputCheck
         if (!scores.IsEmpty) Length("Scores", scores.Length, kept, "RoutingKernel.KeptScores");
     }
 
+    public static void CheckPlan(RoutingPlan plan, in RoutingInput input, RouterOptions router)
+    {
+        int tokens = input.Sequences * input.SequenceLength;
+        if (plan.TokenCount == tokens && plan.ExpertCount == router.ExpertCount) return;
+
+        throw new ArgumentException($"The plan is of {plan.TokenCount} tokens and {plan.ExpertCount} experts; expected {tokens} and {router.ExpertCount}: give the plan that Route made of this input.");
+    }
+
     public static void Check(in RoutingUpstream upstream, in RoutingGradients gradients, RoutingPlan plan, RoutingKernel kernel, in RoutingInput input)
     {
         if (!upstream.Weights.IsEmpty) Length("Weights", upstream.Weights.Length, plan.Weights.Length, "one value per pair");

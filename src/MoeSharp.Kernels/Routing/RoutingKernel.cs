@@ -77,10 +77,12 @@ public sealed class RoutingKernel
     /// <summary>What losses, balancing and statistics need of a call.</summary>
     /// <param name="input">What was routed.</param>
     /// <param name="plan">What <see cref="Route"/> made of it.</param>
+    /// <exception cref="ArgumentException">The plan is of another input.</exception>
     public RoutingSums Sum(in RoutingInput input, RoutingPlan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
         RoutingInputCheck.Check(input, Options);
+        RoutingInputCheck.CheckPlan(plan, input, Options.Router);
         return RoutingPass.With(this, input, plan, static (pass, _) => pass.Sum(), 0);
     }
 
@@ -90,17 +92,19 @@ public sealed class RoutingKernel
     /// <param name="scores">The scores that <see cref="Route"/> kept; empty to compute them again where they are needed.</param>
     /// <param name="upstream">The gradients of the results.</param>
     /// <param name="gradients">Receives the gradients of the inputs; all are overwritten.</param>
+    /// <exception cref="ArgumentException">A span has the wrong length, or the plan is of another input.</exception>
     public void Backward(in RoutingInput input, RoutingPlan plan, ReadOnlySpan<float> scores, in RoutingUpstream upstream, in RoutingGradients gradients)
     {
         ArgumentNullException.ThrowIfNull(plan);
         RoutingInputCheck.Check(input, Options);
+        RoutingInputCheck.CheckPlan(plan, input, Options.Router);
         RoutingInputCheck.Check(upstream, gradients, plan, this, input);
-        RoutingInputCheck.CheckScores(scores, KeptScores(input));
+        RoutingInputCheck.CheckScores(scores, KeptScores(input) is var kept && kept > 0 && !KeepsRows ? plan.Experts.Length : kept);
         unsafe
         {
-            fixed (float* kept = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
+            fixed (float* from = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
             {
-                var pointers = new RoutingPass.GradientPointers(kept, weights, sums, upstream.Z, logits, scale, bias);
+                var pointers = new RoutingPass.GradientPointers(from, weights, sums, upstream.Z, logits, scale, bias);
                 RoutingPass.With(this, input, plan, static (pass, given) => pass.Backward(given), pointers);
             }
         }

@@ -223,6 +223,21 @@ public sealed class RoutingKernelTests
     }
 
     [Fact]
+    public void Backward_WithAPlanOfAnotherInput_IsRefusedBeforeAnythingIsRead()
+    {
+        var kernel = RoutingTestKit.Kernel(new() { ExpertCount = 4, TopK = 2, Score = ScoreFunction.Sigmoid });
+        var three = kernel.Route(new RoutingInput { Logits = new float[12], Sequences = 1, SequenceLength = 3 });
+        var wide = kernel.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, Experts = [0, 1, 2, 1, 2, 3] });
+
+        Refused("The plan is of 3 tokens and 4 experts; expected 2 and 4", () => Backward(three, []));
+        Refused("The plan is of 3 tokens and 4 experts; expected 2 and 4", () => kernel.Sum(Input(), three));
+        Refused("Scores has 4 values; expected 6", () => Backward(wide, new float[4]));
+
+        RoutingInput Input() => new() { Logits = new float[8], Sequences = 1, SequenceLength = 2 };
+        void Backward(RoutingPlan plan, float[] scores) => kernel.Backward(Input(), plan, scores, new RoutingUpstream { Weights = new float[plan.Weights.Length] }, new RoutingGradients { Logits = new float[8] });
+    }
+
+    [Fact]
     public void Route_SeveralFaultyTokens_NamesTheFirstWhateverThreadSawIt()
     {
         var kernel = RoutingTestKit.Kernel(new() { ExpertCount = 64, TopK = 2 });
