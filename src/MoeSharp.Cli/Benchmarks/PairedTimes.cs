@@ -8,9 +8,11 @@ namespace MoeSharp.Cli;
 /// </summary>
 internal sealed class PairedTimes
 {
+    /// <summary>Lets the threads of the engine before go to sleep.</summary>
+    public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(15);
+
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(6);
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(600);    // compiled anew in the background, once it was called often
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(15);      // lets the threads of the engine before go to sleep
 
     private readonly double[][] _microseconds;      // [engines][rounds]
 

@@ -1,6 +1,4 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
@@ -61,7 +59,7 @@ internal static unsafe class RowSum
         {
             foreach (int row in next)
             {
-                if (row >= 0) TRows.Fetch(values, (long)row * stride + column, 4 * TLanes.Count);
+                if (row >= 0) CacheLines.Fetch((byte*)values + TRows.Size * ((long)row * stride + column), TRows.Size * 4 * TLanes.Count);
             }
 
             TLanes s0 = default, s1 = default, s2 = default, s3 = default;
@@ -160,44 +158,34 @@ internal static unsafe class RowSum
         new ReadOnlySpan<float>(all, count).CopyTo(new(to, count));
     }
 
-    // rows are read in an order that the hardware does not see coming
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Fetch(byte* from, int bytes)
-    {
-        const int Line = 64;
-        if (!Sse.IsSupported) return;
-
-        for (byte* end = from + bytes; from < end; from += Line) Sse.Prefetch1(from);
-    }
-
     // rows of a type
     private interface IRows
     {
+        static abstract int Size { get; }
+
         static abstract TLanes Load<TLanes>(void* values, long index)
             where TLanes : struct, IFloatLanes<TLanes>;
 
         static abstract float ValueOf(void* values, long index);
-
-        static abstract void Fetch(void* values, long index, int count);
     }
 
     private readonly struct Float32Rows : IRows
     {
+        public static int Size => sizeof(float);
+
         public static TLanes Load<TLanes>(void* values, long index)
             where TLanes : struct, IFloatLanes<TLanes> => TLanes.Load((float*)values + index);
 
         public static float ValueOf(void* values, long index) => ((float*)values)[index];
-
-        public static void Fetch(void* values, long index, int count) => RowSum.Fetch((byte*)values + sizeof(float) * index, sizeof(float) * count);
     }
 
     private readonly struct BFloat16Rows : IRows
     {
+        public static int Size => sizeof(ushort);
+
         public static TLanes Load<TLanes>(void* values, long index)
             where TLanes : struct, IFloatLanes<TLanes> => TLanes.LoadBFloat16((ushort*)values + index);
 
         public static float ValueOf(void* values, long index) => BitConverter.UInt32BitsToSingle((uint)((ushort*)values)[index] << 16);
-
-        public static void Fetch(void* values, long index, int count) => RowSum.Fetch((byte*)values + sizeof(ushort) * index, sizeof(ushort) * count);
     }
 }

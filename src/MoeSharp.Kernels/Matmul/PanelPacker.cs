@@ -59,7 +59,7 @@ internal static unsafe class PanelPacker
             for (int row = 0; row < rows; row++) Convert(source + row * stride + k * perLane, values, type, block + row * Strip);
             for (int part = 0; part < count; part += Square)
             {
-                FetchNext(source + Square * (stride + (k + part) * perLane), Square * Square * perLane);
+                CacheLines.Fetch((byte*)(source + Square * (stride + (k + part) * perLane)), Square * Square * perLane * sizeof(T));     // of the next half panel, whose rows follow each other as a rule
                 Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part), square);
             }
         }
@@ -144,16 +144,6 @@ internal static unsafe class PanelPacker
     {
         if (type == TileType.Float32) new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));
         else BFloat16Values.Round(new(source, count), new(destination, count));
-    }
-
-    // of the next half panel, whose rows follow each other as a rule: the processor follows a few streams by itself, not sixteen
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FetchNext<T>(T* source, int values)
-        where T : unmanaged
-    {
-        if (!Sse.IsSupported) return;
-
-        for (byte* line = (byte*)source, end = (byte*)(source + values); line < end; line += Line) Sse.Prefetch1(line);
     }
 
     private static void Convert<T>(T* source, int count, TileType type, float* lanes)

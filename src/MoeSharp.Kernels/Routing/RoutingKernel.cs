@@ -36,13 +36,15 @@ public sealed class RoutingKernel
     /// softmax carries the gradient to every logit, those of the selected experts [T, K] where it does not, none where they would go unused.
     /// </summary>
     /// <param name="input">What is to be routed.</param>
-    public int KeptScores(in RoutingInput input)
+    public int KeptScores(in RoutingInput input) =>
+        KeptOf(input, input.Experts.IsEmpty ? input.Sequences * input.SequenceLength * Options.Router.TopK : input.Experts.Length);
+
+    private int KeptOf(in RoutingInput input, int pairs)
     {
         var router = Options.Router;
         if (IsSoftmaxOfSelected || router.Weights == WeightSource.SoftmaxOfSelected || router.Select is Selection.SparseMixer) return 0;
         if (KeepsRows) return input.Logits.Length;
-        if (!input.Experts.IsEmpty) return input.Experts.Length;
-        return router.Select is Selection.ExpertChoice ? 0 : input.Sequences * input.SequenceLength * router.TopK;      // experts may choose a token any number of times
+        return router.Select is Selection.ExpertChoice && input.Experts.IsEmpty ? 0 : pairs;      // experts may choose a token any number of times
     }
 
     /// <summary>Whether the scores of all experts are kept, not only those of the selected ones.</summary>
@@ -99,12 +101,12 @@ public sealed class RoutingKernel
         RoutingInputCheck.Check(input, Options);
         RoutingInputCheck.CheckPlan(plan, input, Options.Router);
         RoutingInputCheck.Check(upstream, gradients, plan, this, input);
-        RoutingInputCheck.CheckScores(scores, KeptScores(input) is var kept && kept > 0 && !KeepsRows ? plan.Experts.Length : kept);
+        RoutingInputCheck.CheckScores(scores, KeptOf(input, plan.Experts.Length));
         unsafe
         {
-            fixed (float* from = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
+            fixed (float* kept = scores, weights = upstream.Weights, sums = upstream.Scores, logits = gradients.Logits, scale = gradients.PerExpertScale, bias = gradients.CorrectionBias)
             {
-                var pointers = new RoutingPass.GradientPointers(from, weights, sums, upstream.Z, logits, scale, bias);
+                var pointers = new RoutingPass.GradientPointers(kept, weights, sums, upstream.Z, logits, scale, bias);
                 RoutingPass.With(this, input, plan, static (pass, given) => pass.Backward(given), pointers);
             }
         }

@@ -56,20 +56,13 @@ internal sealed unsafe partial class RoutingPass
     private void BackwardPairs(int token, RowScratch row, GradientPointers given, float* partial, float* dLogits)
     {
         int* experts = row.Selected;
-        float* raw = row.Choice, gradients = row.Spare;
-        float* scores = null, logits = _logits + (long)token * _experts;
-        if (given.Scores is not null)
-        {
-            scores = given.Scores + (long)token * (_kernel.KeepsRows ? _experts : Plan.Width);
-        }
-        else if (_router.Weights != WeightSource.SoftmaxOfSelected)
-        {
-            Score(token, row, out _);
-            scores = ScoresOf(row);
-        }
-
+        float* raw = row.Choice, gradients = row.Spare, logits = _logits + (long)token * _experts;
         bool arePairs = given.Scores is not null && !_kernel.KeepsRows;
-        int count = RawGradients(token, scores, arePairs, logits, given.Weights, partial, experts, raw, gradients);
+        float* scores = arePairs || _router.Weights == WeightSource.SoftmaxOfSelected ? null : RowOfScores(token, row, given.Scores);
+        int count = Selected(token, given.Weights, experts, gradients);
+        if (arePairs) new ReadOnlySpan<float>(given.Scores + (long)token * Plan.Width, count).CopyTo(new Span<float>(raw, count));
+        else RawWeights(scores, logits, experts, raw, count);
+        _finish.Backward(raw, experts, _scale, gradients, partial, count);
 
         if (_router.Weights == WeightSource.SoftmaxOfSelected || _router.Score != ScoreFunction.Softmax)
         {
@@ -93,21 +86,27 @@ internal sealed unsafe partial class RoutingPass
             _ => 1,
         };
 
-    /// <summary>The experts of a token, their raw weights, and the gradients of these; returns how many there are. Scores are those of all experts, or of the token's own.</summary>
-    private int RawGradients(int token, float* scores, bool arePairs, float* logits, float* upstream, float* scalePartial, int* experts, float* raw, float* gradients)
+    /// <summary>The scores of all experts: those that were kept, or computed again.</summary>
+    private float* RowOfScores(int token, RowScratch row, float* kept)
+    {
+        if (kept is not null) return kept + (long)token * _experts;
+
+        Score(token, row, out _);
+        return ScoresOf(row);
+    }
+
+    /// <summary>The experts of a token and the gradients of their weights; returns how many there are.</summary>
+    private int Selected(int token, float* upstream, int* experts, float* gradients)
     {
         int count = 0;
         var pairs = Plan.Experts.AsSpan(token * Plan.Width, Plan.Width);
         while (count < pairs.Length && pairs[count] >= 0)
         {
             experts[count] = pairs[count];
-            if (scores is not null) raw[count] = scores[arePairs ? count : pairs[count]];
             gradients[count] = upstream is null ? 0 : upstream[(long)token * Plan.Width + count];
             count++;
         }
 
-        if (_router.Weights == WeightSource.SoftmaxOfSelected) SoftmaxOfSelected(logits, experts, raw, count);
-        _finish.Backward(raw, experts, _scale, gradients, scalePartial, count);
         return count;
     }
 
@@ -149,7 +148,9 @@ internal sealed unsafe partial class RoutingPass
             return;
         }
 
-        int count = RawGradients(token, ScoresOf(row), arePairs: false, row.Logits, upstream, scalePartial, experts, raw, gradients);
+        int count = Selected(token, upstream, experts, gradients);
+        RawWeights(ScoresOf(row), row.Logits, experts, raw, count);
+        _finish.Backward(raw, experts, _scale, gradients, scalePartial, count);
         if (_router.Weights == WeightSource.SoftmaxOfSelected) BackwardSoftmaxOfSelected(experts, raw, gradients, row.DLogits, count);
         else for (int k = 0; k < count; k++) row.DScores[experts[k]] += gradients[k];
     }

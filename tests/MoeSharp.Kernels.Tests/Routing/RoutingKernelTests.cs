@@ -29,11 +29,11 @@ public sealed class RoutingKernelTests
         var (router, kernel) = (sample.Router, RoutingTestKit.Kernel(sample.Router));
         var (E, K) = (router.ExpertCount, router.TopK);
         float[] logits = RoutingTestKit.Draw(sample.Seed, Tokens * E, 4), bias = RoutingTestKit.Draw(1, E), scale = RoutingTestKit.Draw(2, E), dWeights = RoutingTestKit.Draw(3, Tokens * K);
-        var whole = Run(kernel, logits, bias, scale, dWeights, Tokens);
+        var whole = Run(kernel, logits, bias, scale, dWeights);
 
         for (int token = 0; token < Tokens; token += 9)
         {
-            var alone = Run(kernel, logits[(token * E)..((token + 1) * E)], bias, scale, dWeights[(token * K)..((token + 1) * K)], 1);
+            var alone = Run(kernel, logits[(token * E)..((token + 1) * E)], bias, scale, dWeights[(token * K)..((token + 1) * K)]);
             Assert.Equal(alone.Plan.Experts, whole.Plan.Experts[(token * K)..((token + 1) * K)]);
             Assert.Equal(Bits(alone.Plan.Weights), Bits(whole.Plan.Weights[(token * K)..((token + 1) * K)]));
             Assert.Equal(Bits(alone.Gradient), Bits(whole.Gradient[(token * E)..((token + 1) * E)]));
@@ -51,16 +51,7 @@ public sealed class RoutingKernelTests
         long[] given = [.. Enumerable.Range(0, Tokens * K).Select(pair => pair % 5 == 0 ? -1L : (pair + sample.Seed) % E)];
         foreach (long[] experts in new[] { [], given })
         {
-            var input = new RoutingInput
-            {
-                Logits = logits,
-                Sequences = 1,
-                SequenceLength = Tokens,
-                CorrectionBias = router.HasCorrectionBias ? bias : [],
-                PerExpertScale = router.HasPerExpertScale ? scale : [],
-                Mask = mask,
-                Experts = experts,
-            };
+            var input = RoutingTestKit.Input(router, logits, bias, scale, mask, experts);
             float[] kept = [.. Enumerable.Repeat(float.NaN, kernel.KeptScores(input))], gradient = new float[logits.Length], again = new float[logits.Length];
 
             var plan = kernel.Route(input, kept);
@@ -251,17 +242,9 @@ public sealed class RoutingKernelTests
 
     private static void Refused(string start, Action act) => Assert.StartsWith(start, Assert.Throws<ArgumentException>(act).Message, StringComparison.Ordinal);
 
-    private static (RoutingPlan Plan, float[] Gradient) Run(RoutingKernel kernel, float[] logits, float[] bias, float[] scale, float[] dWeights, int tokens)
+    private static (RoutingPlan Plan, float[] Gradient) Run(RoutingKernel kernel, float[] logits, float[] bias, float[] scale, float[] dWeights)
     {
-        var router = kernel.Options.Router;
-        var input = new RoutingInput
-        {
-            Logits = logits,
-            Sequences = 1,
-            SequenceLength = tokens,
-            CorrectionBias = router.HasCorrectionBias ? bias : [],
-            PerExpertScale = router.HasPerExpertScale ? scale : [],
-        };
+        var input = RoutingTestKit.Input(kernel.Options.Router, logits, bias, scale);
         float[] kept = new float[kernel.KeptScores(input)], gradient = new float[logits.Length];
         var plan = kernel.Route(input, kept);
         kernel.Backward(input, plan, kept, new RoutingUpstream { Weights = dWeights }, new RoutingGradients { Logits = gradient });

@@ -15,6 +15,18 @@ internal static class RoutingTestKit
         LoadBalance = losses,
     });
 
+    /// <summary>One sequence for a router, with the bias and the scale if it has them.</summary>
+    public static RoutingInput Input(RouterOptions router, float[] logits, float[] bias, float[] scale, bool[]? mask = null, long[]? experts = null) => new()
+    {
+        Logits = logits,
+        Sequences = 1,
+        SequenceLength = logits.Length / router.ExpertCount,
+        CorrectionBias = router.HasCorrectionBias ? bias : [],
+        PerExpertScale = router.HasPerExpertScale ? scale : [],
+        Mask = mask,
+        Experts = experts,
+    };
+
     /// <summary>E · Σ f · P per group of the sums, averaged over the groups: the loss of <see cref="BalanceScope.Sequence"/> with coefficient 1.</summary>
     public static double LoadBalance(RoutingSums sums, int kind)
     {

@@ -147,15 +147,7 @@ public sealed class TokenBlockTests
     private static (RoutingPlan Plan, float[] Kept) Route(RouterOptions router, float[] logits, float[] bias, float[] scale, bool[]? mask)
     {
         var kernel = RoutingTestKit.Kernel(router);
-        var input = new RoutingInput
-        {
-            Logits = logits,
-            Sequences = 1,
-            SequenceLength = logits.Length / router.ExpertCount,
-            CorrectionBias = router.HasCorrectionBias ? bias : [],
-            PerExpertScale = router.HasPerExpertScale ? scale : [],
-            Mask = mask,
-        };
+        var input = RoutingTestKit.Input(router, logits, bias, scale, mask);
         float[] kept = new float[kernel.KeptScores(input)];
         return (kernel.Route(input, kept), kept);
     }

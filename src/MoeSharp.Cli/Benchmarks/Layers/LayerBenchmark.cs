@@ -9,8 +9,7 @@ namespace MoeSharp.Cli;
 /// </summary>
 internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMeter limits, Action<string> say, CancellationToken stop)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(15);      // lets the threads of the engine before go to sleep
-    private static readonly TimeSpan Wake = TimeSpan.FromMilliseconds(12);       // wakes those of this one
+    private static readonly TimeSpan Wake = TimeSpan.FromMilliseconds(12);       // wakes the threads of an engine
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(30);
     private const int FewRounds = 3;        // fewer say little
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(250);    // compiled anew in the background, once it was called often
@@ -109,9 +108,9 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
         {
             stop.ThrowIfCancellationRequested();
             int engine = (i + one.Rounds.Count) % seconds.Length;
-            Thread.Sleep(Pause);
+            Thread.Sleep(PairedTimes.Pause);
             seconds[engine] = MedianOfSlice(one, engine);
-            Thread.Sleep(Pause);
+            Thread.Sleep(PairedTimes.Pause);
             (flops[i], bytes[i]) = (limits.Peak(one.Type), limits.Read());
         }
 
