@@ -145,7 +145,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         // after an error neither is used again
         var pass = _passes.TryTake(out var idle) ? idle : new ForwardPass(_panels, _kernel, _epilogue, Options.Router.ApplyTo, _shared?.Panels);
         var memory = PassMemory.Rent();
-        fixed (float* x = tokens, y = sums) pass.Run(WorkerPool.Shared, memory, x, plan, y);
+        fixed (float* x = tokens, y = sums) pass.Run(WorkerPool.Shared, memory, new(x, Options.HiddenSize), plan, new(y, Options.HiddenSize));
         memory.Return();
         _passes.Add(pass);
     }

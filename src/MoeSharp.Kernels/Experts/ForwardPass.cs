@@ -25,7 +25,8 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private readonly ExpertGroup? _shared = shared is null ? null : new(shared.Source, shared.Epilogue);
     private PassTasks _tasks = null!;       // of a run
     private ExpertRows _rows = null!;
-    private float* _x, _y, _preActivations;
+    private TokenRows _x, _y;
+    private float* _preActivations;
     private byte* _tokens, _weighed, _outputs;
     private ThreadScratch _scratch;
 
@@ -42,7 +43,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     /// <param name="plan">Who goes where.</param>
     /// <param name="y">Receives the sums [T, D].</param>
     /// <param name="kept">Receives what is kept for the way back, which a shared expert has not.</param>
-    public void Run(WorkerPool pool, PassMemory memory, float* x, RoutingPlan plan, float* y, KeptRows kept = default)
+    public void Run(WorkerPool pool, PassMemory memory, TokenRows x, RoutingPlan plan, TokenRows y, KeptRows kept = default)
     {
         (_tasks, _rows) = (memory.Tasks, memory.Rows);
         _x = x;
@@ -53,7 +54,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _tokens = memory.Area("the tokens as products read them", LaysOut ? plan.TokenCount * (long)_shape.InputStride : 0);      // on huge pages, which the caller's may not be
         _weighed = memory.Area("the tokens times their weights", WeighsInputs ? _rows.Routed * (long)_shape.InputStride : 0);
         _outputs = memory.Area("the experts' outputs", (long)_rows.Count * _shape.OutputStride * _shape.ValueBytes);
-        _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));
+        _scratch = memory.Scratch(pool.Threads, nint.Max(_routed.PanelBytes, _shared?.PanelBytes ?? 0));      // of a panel, or of two tokens in float32, which are less
         _routed.Place(0, 0, kept.Hidden is not null ? kept.Hidden : memory.Area("the hidden rows", _rows.Routed * (long)_shape.HiddenStride));
         _shared?.Place(SharedExpert, _rows.Routed, memory.Area("the shared expert's hidden rows", plan.TokenCount * (long)_shared.Shape.HiddenStride));
         ListTasks(active, pool.Threads);
@@ -70,8 +71,8 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     {
         switch (task.Kind)
         {
-            case LayOut: LayOutTokens(task); break;
-            case Weigh: WeighRows(task); break;
+            case LayOut: LayOutTokens(task, worker); break;
+            case Weigh: WeighRows(task, worker); break;
             case Up: RunUp(task, worker); break;
             case Down: RunDown(task, worker); break;
             case Combine: CombineTokens(task, worker); break;
@@ -136,22 +137,25 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private static int DownCounter(int expert) => 3 * expert + 2;
 
-    private void LayOutTokens(in PassTask task)
+    private void LayOutTokens(in PassTask task, int worker)
     {
-        for (int token = task.First; token < task.End; token++) RowGather.Copy(_x + (long)token * _shape.Hidden, _tokens + token * _shape.InputStride, _shape, 1);
+        for (int token = task.First; token < task.End; token++) RowGather.Copy(_x, token, _tokens + token * _shape.InputStride, _shape, 1, RoomOf(worker));
         _tasks.Done(TokenCounter);
     }
 
-    private void WeighRows(in PassTask task)
+    private void WeighRows(in PassTask task, int worker)
     {
         int first = _rows.Of(task.Expert).First;
         for (int row = first + task.First; row < first + task.End; row++)
         {
-            RowGather.Copy(_x + (long)_rows.Tokens[row] * _shape.Hidden, _weighed + row * _shape.InputStride, _shape, _rows.Plan.Weights[_rows.Plan.Order[row]]);
+            RowGather.Copy(_x, _rows.Tokens[row], _weighed + row * _shape.InputStride, _shape, _rows.Plan.Weights[_rows.Plan.Order[row]], RoomOf(worker));
         }
 
         _tasks.Done(WeighCounter(task.Expert));
     }
+
+    // for a token in float32: where the thread has a panel in other tasks
+    private float* RoomOf(int worker) => (float*)_scratch.Panel(worker);
 
     private TileInputs InputsOf(int expert)
     {
@@ -234,17 +238,19 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             }
 
             var next = token + 1 < task.End ? _rows.OfToken(token + 1) : [];
-            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.Type, _shape.OutputStride, _y + (long)token * _shape.Hidden, _shape.Hidden, next);
-            if (shared is not null && !AddShared(token)) return;
+            float* sum = _y.Begin(token, RoomOf(worker));
+            RowSum.Of(rows, plan.Weights.AsSpan(token * plan.Width, plan.Width), applyTo == WeightTarget.Output, _outputs, _shape.Type, _shape.OutputStride, sum, _shape.Hidden, next);
+            if (shared is not null && !AddShared(token, sum, worker)) return;
+            _y.Finish(token, sum);
         }
     }
 
-    private bool AddShared(int token)
+    private bool AddShared(int token, float* sum, int worker)
     {
         if (!_tasks.WaitFor(DownCounter(SharedExpert))) return false;
 
-        long at = (long)token * _shape.Hidden;
-        RowSum.Add(shared!.WeightOf(_x + at), _outputs + (long)(_rows.Routed + token) * _shape.OutputStride * _shape.ValueBytes, _shape.Type, _y + at, _shape.Hidden);     // asked by the caller
+        float weight = shared!.WeightOf(_x.Read(token, RoomOf(worker) + _shape.Hidden));        // asked by the caller
+        RowSum.Add(weight, _outputs + (long)(_rows.Routed + token) * _shape.OutputStride * _shape.ValueBytes, _shape.Type, sum, _shape.Hidden);
         return true;
     }
 

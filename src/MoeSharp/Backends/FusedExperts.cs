@@ -80,7 +80,7 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     {
         var given = new FusedInputs(arguments);
         var type = AreMatrices(given) && given.Gate.dtype == ScalarType.BFloat16 && given.Tokens.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TypeFor(given);
-        var tokens = Dense(given.Tokens)!;      // not null
+        var tokens = given.Tokens.dtype == ScalarType.BFloat16 ? given.Tokens.contiguous() : Dense(given.Tokens)!;      // not null
         using var routed = Panels([null, null, .. arguments[2..]], type, options.Router.ExpertCount, _kept);
         if (shared is null) return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null);
 

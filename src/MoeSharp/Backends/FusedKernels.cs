@@ -21,7 +21,7 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     /// <param name="type">What the products read.</param>
     public ExpertMatrices Matrices(FusedInputs inputs, TileType type) => new(
         _shape with { Type = type, Intermediate = (int)inputs.Gate.size(-2) }, Start(inputs.Gate), Start(inputs.Up), Start(inputs.Down), Start(inputs.GateBias), Start(inputs.UpBias), Start(inputs.DownBias),
-        inputs.Gate.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32);
+        TypeOf(inputs.Gate));
 
     /// <summary>
     /// Moves the matrices to huge pages, unless they lie where they did the last time. A panel of the way back is a line of every row, and each
@@ -41,13 +41,13 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     /// <param name="router">[1, D] in float32, or null.</param>
     public static SharedPanels Shared(PanelSource source, GatedEpilogue epilogue, Tensor? router) => new(source, epilogue, Start(router));
 
-    /// <summary>The sums [T, D] of the tokens' experts, with the shared one's output where there is one.</summary>
+    /// <summary>The sums [T, D] of the tokens' experts, with the shared one's output where there is one, of the tokens' type: float32 or bfloat16.</summary>
     public Tensor Forward(PanelSource source, Tensor tokens, RoutingPlan plan, Tensor? kept, SharedPanels? shared = null)
     {
         var sums = empty_like(tokens);
         var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo, shared);
         var memory = PassMemory.Rent();
-        pass.Run(WorkerPool.Shared, memory, Start(tokens), plan, Start(sums), Kept(kept, plan, source.Shape.Type));
+        pass.Run(WorkerPool.Shared, memory, Rows(tokens), plan, Rows(sums), Kept(kept, plan, source.Shape.Type));
         memory.Return();
         return sums;
     }
@@ -72,6 +72,10 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
         pass.Run(WorkerPool.Shared, memory, Start(inputs.Tokens), plan, Kept(kept, plan, type), Start(upstream), to);
         memory.Return();
     }
+
+    private TokenRows Rows(Tensor values) => new(Start(values), TypeOf(values), _shape.Hidden);
+
+    private static TileType TypeOf(Tensor values) => values.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TileType.Float32;
 
     private KeptRows Kept(Tensor? kept, RoutingPlan plan, TileType type) => new(Start(kept), _shape, plan.Order.Length, RecomputeOf(type));
 

@@ -74,7 +74,7 @@ internal sealed unsafe class ExpertPasses : IDisposable
         float* x = arrays.Of(problem.X), room = arrays.Room((int)KeptRows.Count(_shape, plan.Order.Length, _run.Recompute));
         var kept = new KeptRows(room, _shape, plan.Order.Length, _run.Recompute);
 
-        _forward.Run(_run.Pool, _memory, x, plan, (float*)places[PassValue.Outputs], kept);
+        _forward.Run(_run.Pool, _memory, new(x, setup.Hidden), plan, new((float*)places[PassValue.Outputs], setup.Hidden), kept);
         _backward.Run(_run.Pool, _memory, x, plan, kept, arrays.Of(problem.Dy), new ExpertGradients
         {
             Tokens = Place(PassValue.Tokens),
@@ -134,12 +134,24 @@ internal sealed unsafe class GuardedArrays(bool isAtEnd) : IDisposable
     /// <summary>Room for values, not a number until they are written.</summary>
     public float* Room(int count)
     {
-        int bytes = count * sizeof(float);
-        var memory = new GuardedMemory(bytes + 1);
-        _memory.Add(memory);
-        float* start = (float*)(isAtEnd ? memory.Last(bytes) : memory.First(bytes));
+        float* start = (float*)Place(count * sizeof(float));
         new Span<float>(start, count).Fill(float.NaN);
         return start;
+    }
+
+    /// <summary>A copy of the bits of bfloat16.</summary>
+    public ushort* Of(ushort[] bits)
+    {
+        ushort* start = (ushort*)Place(bits.Length * sizeof(ushort));
+        bits.CopyTo(new Span<ushort>(start, bits.Length));
+        return start;
+    }
+
+    private byte* Place(int bytes)
+    {
+        var memory = new GuardedMemory(bytes + 1);
+        _memory.Add(memory);
+        return (byte*)(isAtEnd ? memory.Last(bytes) : memory.First(bytes));
     }
 
     public void Dispose()

@@ -103,15 +103,15 @@ public sealed class PassFailureTests
     {
         private readonly List<GCHandle> _handles = [];
         private readonly RoutingPlan _plan;
-        private readonly float* _x, _y;
+        private readonly TokenRows _x, _y;
 
         public PinnedProblem(ExpertProblem problem)
         {
             var shape = new ExpertShape(problem.Setup.Hidden, problem.Setup.Intermediate, TileType.Float32);
             Sums = new float[problem.X.Length];
             _plan = problem.Plan;
-            _x = Pin(problem.X);
-            _y = Pin(Sums);
+            _x = new(Pin(problem.X), problem.Setup.Hidden);
+            _y = new(Pin(Sums), problem.Setup.Hidden);
             Matrices = new ExpertMatrices(shape, Pin(problem.Gate), Pin(problem.Up), Pin(problem.Down), Pin(problem.GateBias!), Pin(problem.UpBias!), Pin(problem.DownBias!));
         }
 

@@ -57,7 +57,7 @@ public sealed class SharedExpertTests
             using var pool = new WorkerPool(threads);
             new Span<float>(y, problem.Routed.X.Length).Fill(float.NaN);
 
-            pass.Run(pool, memory, x, problem.Routed.Plan, y);
+            pass.Run(pool, memory, new(x, 75), problem.Routed.Plan, new(y, 75));
 
             uint[] bits = Lanes.Bits(new Span<float>(y, problem.Routed.X.Length).ToArray());
             Assert.Equal(expected ??= bits, bits);
@@ -65,6 +65,34 @@ public sealed class SharedExpertTests
 
         using var layer = problem.Layer(ExpertPrecision.Float32);
         Assert.Equal(expected, Lanes.Bits(ExpertLayerRun.Forward(layer, problem.Routed)));      // packed before, or while it runs
+    }
+
+    [Theory]
+    [InlineData(nameof(TileType.Float32), WeightTarget.Output)]
+    [InlineData(nameof(TileType.Float32), WeightTarget.Input)]
+    [InlineData(nameof(TileType.BFloat16), WeightTarget.Output)]
+    [InlineData(nameof(TileType.BFloat16), WeightTarget.Input)]
+    public unsafe void Run_TokensOfBFloat16_GivesTheSumsOfTheirFloat32RoundedOnce(string products, WeightTarget applyTo)
+    {
+        var problem = new SharedProblem(Batch with { ApplyTo = applyTo }, 50, isGated: true, limit: null);
+        float[] tokens = problem.Routed.X;
+        Lanes.Narrow(tokens);
+        using var memory = new PassMemory();
+        using var pool = new WorkerPool(2);
+        foreach (bool isAtEnd in new[] { false, true })
+        {
+            using var arrays = new GuardedArrays(isAtEnd);
+            var pass = problem.Pass(arrays, Enum.Parse<TileType>(products));
+            float* sums = arrays.Room(tokens.Length);
+            ushort* rounded = arrays.Of(new ushort[tokens.Length]);
+
+            pass.Run(pool, memory, new(arrays.Of(tokens), Batch.Hidden), problem.Routed.Plan, new(sums, Batch.Hidden));
+            pass.Run(pool, memory, BFloat16(arrays.Of(Lanes.ToBFloat16(tokens))), problem.Routed.Plan, BFloat16(rounded));
+
+            Assert.Equal(Lanes.ToBFloat16(new Span<float>(sums, tokens.Length)), new Span<ushort>(rounded, tokens.Length).ToArray());
+        }
+
+        static TokenRows BFloat16(ushort* start) => new(start, TileType.BFloat16, Batch.Hidden);
     }
 
     [Fact]

@@ -62,13 +62,13 @@ internal sealed unsafe class SharedProblem
     }
 
     /// <summary>A pass over matrices in float32, with the weights between guard pages.</summary>
-    public ForwardPass Pass(GuardedArrays arrays)
+    public ForwardPass Pass(GuardedArrays arrays, TileType products = TileType.Float32)
     {
-        var shape = new ExpertShape(Setup.Hidden, Setup.Intermediate, TileType.Float32);
+        var shape = new ExpertShape(Setup.Hidden, Setup.Intermediate, products);
         var routed = new ExpertMatrices(shape, arrays.Of(Routed.Gate), arrays.Of(Routed.Up), arrays.Of(Routed.Down), Bias(Routed.GateBias), Bias(Routed.UpBias), Bias(Routed.DownBias));
         var shared = new ExpertMatrices(shape with { Intermediate = _shared.Setup.Intermediate }, arrays.Of(Gate), arrays.Of(Up), arrays.Of(Down), null, null, null);
         var panels = new SharedPanels(shared, GatedEpilogue.Create(Setup.Activation, _shared.Setup.Limit), Router.Length > 0 ? arrays.Of(Router) : null);
-        return new ForwardPass(routed, KernelCatalog.Tile(TileType.Float32), GatedEpilogue.Create(Setup.Activation, Setup.Limit), Setup.ApplyTo, panels);
+        return new ForwardPass(routed, KernelCatalog.Tile(products), GatedEpilogue.Create(Setup.Activation, Setup.Limit), Setup.ApplyTo, panels);
 
         float* Bias(float[]? values) => values is null ? null : arrays.Of(values);
     }
