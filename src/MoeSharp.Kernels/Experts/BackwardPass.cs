@@ -172,9 +172,9 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         var (first, count) = _rows.Of(task.Expert);
         for (int panel = task.First; panel < task.End; panel++)
         {
-            byte* weights = source.Up(task.Expert, panel, _scratch.Panel(worker), out var place);
-            var next = panel + 1 < task.End ? source.NextUp(task.Expert, panel + 1) : NextPanel.None;
-            var sink = new StoreSink(_preActivations, TileType.Float32, (long)first * _shape.KeptStride + panel * Columns, _shape.KeptStride, source.UpBias(task.Expert, panel));
+            byte* weights = source.Panel(task.Expert, panel, _scratch.Panel(worker), out var place);
+            var next = panel + 1 < task.End ? source.Next(task.Expert, panel + 1) : NextPanel.None;
+            var sink = new StoreSink(_preActivations, TileType.Float32, (long)first * _shape.KeptStride + panel * Columns, _shape.KeptStride, source.Bias(task.Expert, panel));
             PanelProduct.Run(kernel, new(_inputs + first * _shape.InputStride, _shape.InputStride, count), weights, _shape.UpDepth, place, next, _scratch.Tile(worker), sink);
         }
 

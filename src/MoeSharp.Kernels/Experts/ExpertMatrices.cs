@@ -39,29 +39,27 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
     /// <summary>The biases [D] of an expert's down projection, or null.</summary>
     public float* DownBiasOf(int expert) => downBias is null ? null : downBias + (nint)expert * Shape.Hidden;
 
-    public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place)
+    public override byte* Panel(int expert, int number, byte* scratch, out PanelPlace place)
     {
-        PackUp(expert, panel, scratch);
+        Pack(expert, number, scratch);
         place = PanelPlace.Cache;
         return scratch;
     }
 
-    public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place)
+    /// <summary>Packs a panel.</summary>
+    public void Pack(int expert, int number, byte* to)
     {
-        PackDown(expert, panel, scratch);
-        place = PanelPlace.Cache;
-        return scratch;
+        if (number < Shape.UpPanels) PackUp(expert, number, to);
+        else PackDown(expert, number - Shape.UpPanels, to);
     }
 
-    /// <summary>Packs a panel of gate and up.</summary>
-    public void PackUp(int expert, int panel, byte* to)
+    private void PackUp(int expert, int panel, byte* to)
     {
         if (type == TileType.Float32) ExpertPanels.PackUp(Shape, Gate(expert), UpOf(expert), panel, to);
         else ExpertPanels.PackUp(Shape, (ushort*)Gate(expert), (ushort*)UpOf(expert), panel, to);
     }
 
-    /// <summary>Packs a panel of down.</summary>
-    public void PackDown(int expert, int panel, byte* to)
+    private void PackDown(int expert, int panel, byte* to)
     {
         if (type == TileType.Float32) ExpertPanels.PackDown(Shape, DownOf(expert), panel, to);
         else ExpertPanels.PackDown(Shape, (ushort*)DownOf(expert), panel, to);
@@ -103,19 +101,23 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
     public NextPanel NextUpColumns(int expert, int column) =>
         Shape.Type == TileType.BFloat16 ? NextPanel.Rows((byte*)At(gate, expert, column), (byte*)At(up, expert, column), Shape.Hidden * ValueBytes) : NextPanel.None;
 
-    public override NextPanel NextUp(int expert, int panel)
+    public override NextPanel Next(int expert, int number) => number < Shape.UpPanels ? NextUp(expert, number) : NextDown(expert, number - Shape.UpPanels);
+
+    public override float* Bias(int expert, int number) => number < Shape.UpPanels ? UpBias(expert, number) : DownBias(expert, number - Shape.UpPanels);
+
+    private NextPanel NextUp(int expert, int panel)
     {
         nint start = (nint)panel * 16 * Shape.Hidden;
         return NextPanel.Of((byte*)At(gate, expert, start), (byte*)At(up, expert, start));
     }
 
-    public override NextPanel NextDown(int expert, int panel)
+    private NextPanel NextDown(int expert, int panel)
     {
         byte* start = (byte*)At(down, expert, (nint)panel * TileKernel.Columns * Shape.Intermediate);
         return NextPanel.Of(start, start + Shape.DownPanelBytes / 2);
     }
 
-    public override float* UpBias(int expert, int panel)
+    private float* UpBias(int expert, int panel)
     {
         if (gateBias is null) return null;
 
@@ -126,7 +128,7 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
         return bias;
     }
 
-    public override float* DownBias(int expert, int panel)
+    private float* DownBias(int expert, int panel)
     {
         if (downBias is null) return null;
 

@@ -29,53 +29,34 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     /// <summary>The bytes of all panels and biases.</summary>
     public long Bytes => _weights.Length + (_biases?.Length ?? 0);
 
-    private int BiasValues => (Shape.UpPanels + Shape.DownPanels) * TileKernel.Columns;
+    private int BiasValues => Shape.Panels * TileKernel.Columns;
 
     /// <inheritdoc/>
-    public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place)
+    public override byte* Panel(int expert, int number, byte* scratch, out PanelPlace place)
     {
         place = PanelPlace.Memory;
-        return Up(expert, panel);
+        return At(expert, number);
     }
 
     /// <inheritdoc/>
-    public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place)
-    {
-        place = PanelPlace.Memory;
-        return Down(expert, panel);
-    }
+    public override bool HasPanels(int expert, int number, int count) => true;
 
     /// <inheritdoc/>
-    public override bool HasUp(int expert, int panel, int count) => true;
+    public override NextPanel Next(int expert, int number) => NextPanel.Of(At(expert, number), At(expert, number) + Shape.PanelBytes(number) / 2);
 
     /// <inheritdoc/>
-    public override bool HasDown(int expert, int panel, int count) => true;
+    public override float* Bias(int expert, int number) => _biases is null ? null : (float*)_biases.Start + (long)expert * BiasValues + number * TileKernel.Columns;
 
-    /// <inheritdoc/>
-    public override NextPanel NextUp(int expert, int panel) => NextPanel.Of(Up(expert, panel), Up(expert, panel) + Shape.UpPanelBytes / 2);
-
-    /// <inheritdoc/>
-    public override NextPanel NextDown(int expert, int panel) => NextPanel.Of(Down(expert, panel), Down(expert, panel) + Shape.DownPanelBytes / 2);
-
-    /// <summary>Where a panel of gate and up lies.</summary>
-    public byte* Up(int expert, int panel) => _weights.Start + expert * Shape.PackedBytes + panel * Shape.UpPanelBytes;
-
-    /// <summary>Where a panel of down lies.</summary>
-    public byte* Down(int expert, int panel) => Up(expert, Shape.UpPanels) + panel * Shape.DownPanelBytes;
-
-    /// <inheritdoc/>
-    public override float* UpBias(int expert, int panel) => _biases is null ? null : (float*)_biases.Start + (long)expert * BiasValues + panel * TileKernel.Columns;
-
-    /// <inheritdoc/>
-    public override float* DownBias(int expert, int panel) => UpBias(expert, Shape.UpPanels + panel);
+    /// <summary>Where a panel lies.</summary>
+    public byte* At(int expert, int number) => _weights.Start + expert * Shape.PackedBytes + Shape.PanelStart(number);
 
     /// <summary>Packs one expert from matrices whose rows are outputs: gate and up [H, D], down [D, H].</summary>
     /// <typeparam name="T">float, or ushort for the bits of bfloat16.</typeparam>
     public void Pack<T>(int expert, T* gate, T* up, T* down)
         where T : unmanaged
     {
-        for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, Up(expert, panel), streams: true);
-        for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, Down(expert, panel), streams: true);
+        for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, At(expert, panel), streams: true);
+        for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, At(expert, Shape.UpPanels + panel), streams: true);
         Thread.MemoryBarrier();     // such writes are ordered by nothing else
     }
 
@@ -84,11 +65,11 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     {
         for (int column = 0; column < gate.Length; column++)
         {
-            float* panel = UpBias(expert, column / 16);
+            float* panel = Bias(expert, column / 16);
             (panel[column % 16], panel[16 + column % 16]) = (gate[column], up[column]);
         }
 
-        down.CopyTo(new Span<float>(DownBias(expert, 0), Shape.DownPanels * TileKernel.Columns));
+        down.CopyTo(new Span<float>(Bias(expert, Shape.UpPanels), Shape.DownPanels * TileKernel.Columns));
     }
 
     /// <summary>Packs one panel of gate and up.</summary>

@@ -17,6 +17,9 @@ internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileTy
     /// <summary>Panels of down: 32 columns.</summary>
     public int DownPanels => (Hidden + TileKernel.Columns - 1) / TileKernel.Columns;
 
+    /// <summary>All panels of an expert, numbered through: those of down come last.</summary>
+    public int Panels => UpPanels + DownPanels;
+
     /// <summary>The lanes that gate and up sum over.</summary>
     public int UpDepth => PanelPacker.Lanes(Hidden, Type);
 
@@ -30,7 +33,13 @@ internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileTy
     public nint DownPanelBytes => PanelPacker.Bytes(Intermediate, Type);
 
     /// <summary>Bytes of an expert's panels.</summary>
-    public long PackedBytes => (long)UpPanels * UpPanelBytes + (long)DownPanels * DownPanelBytes;
+    public long PackedBytes => PanelStart(Panels);
+
+    /// <summary>Bytes of a panel.</summary>
+    public nint PanelBytes(int number) => number < UpPanels ? UpPanelBytes : DownPanelBytes;
+
+    /// <summary>Bytes of an expert's panels before this one.</summary>
+    public long PanelStart(int number) => (long)Math.Min(number, UpPanels) * UpPanelBytes + (long)Math.Max(0, number - UpPanels) * DownPanelBytes;
 
     /// <summary>Bytes from one gathered row to the next: a line more than it needs, so that neighbours do not share cache sets.</summary>
     public nint InputStride => Padded(UpDepth * sizeof(float)) + Line;

@@ -168,57 +168,46 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
     private void RunUp(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(TokenCounter) || !_tasks.WaitFor(WeighCounter(task.Expert))) return;
-        var (first, count) = _rows.Of(task.Expert);
-        var group = GroupOf(task.Expert);
-        int expert = group.NumberOf(task.Expert), together = kernel.PanelsOf(count);
-        var inputs = InputsOf(task.Expert);
-        float* tile = _scratch.Tile(worker);
-        for (int panel = task.First, done; panel < task.End; panel += done)
-        {
-            byte* weights = group.Source.Up(expert, panel, _scratch.Panel(worker), out var place);
-            done = together > 1 && panel + together <= task.End && group.Source.HasUp(expert, panel, together) ? together : 1;
-            if (done > 1)
-            {
-                PanelProduct.RunWide(kernel, inputs, weights, group.Shape.UpPanelBytes, _shape.UpDepth, tile);
-                for (int i = 0; i < done; i++) SinkOf(panel + i).Take(tile + i * count * TileKernel.Columns, 0, count);
-                continue;
-            }
 
-            var next = panel + 1 < task.End ? group.Source.NextUp(expert, panel + 1) : NextPanel.None;
-            PanelProduct.Run(kernel, inputs, weights, _shape.UpDepth, PlaceOf(place, panel == task.First, count), next, tile, SinkOf(panel));
-        }
-
+        Multiply<UpSink>(task, 0, InputsOf(task.Expert), _shape.UpDepth, worker);
         _tasks.Done(UpCounter(task.Expert));
-
-        UpSink SinkOf(int panel) => new(this, group, first, panel, group.Source.UpBias(expert, panel));
     }
 
     private void RunDown(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(UpCounter(task.Expert))) return;
+
         var (first, count) = _rows.Of(task.Expert);
         var group = GroupOf(task.Expert);
-        int expert = group.NumberOf(task.Expert), together = kernel.PanelsOf(count);
-        var inputs = new TileInputs(group.HiddenOf(first), group.Shape.HiddenStride, count);
+        Multiply<DownSink>(task, group.Shape.UpPanels, new(group.HiddenOf(first), group.Shape.HiddenStride, count), group.Shape.DownDepth, worker);
+        _tasks.Done(DownCounter(task.Expert));
+    }
+
+    // the panels of a task, counted from firstPanel on; several together where the kernel wants them and they are there
+    private void Multiply<TSink>(in PassTask task, int firstPanel, TileInputs inputs, int depth, int worker)
+        where TSink : struct, IPanelSink<TSink>
+    {
+        int firstRow = _rows.Of(task.Expert).First, count = inputs.Count, together = kernel.PanelsOf(count);
+        var group = GroupOf(task.Expert);
+        var source = group.Source;
+        int expert = group.NumberOf(task.Expert);
         float* tile = _scratch.Tile(worker);
         for (int panel = task.First, done; panel < task.End; panel += done)
         {
-            byte* weights = group.Source.Down(expert, panel, _scratch.Panel(worker), out var place);
-            done = together > 1 && panel + together <= task.End && group.Source.HasDown(expert, panel, together) ? together : 1;
+            byte* weights = source.Panel(expert, firstPanel + panel, _scratch.Panel(worker), out var place);
+            done = together > 1 && panel + together <= task.End && source.HasPanels(expert, firstPanel + panel, together) ? together : 1;
             if (done > 1)
             {
-                PanelProduct.RunWide(kernel, inputs, weights, group.Shape.DownPanelBytes, group.Shape.DownDepth, tile);
+                PanelProduct.RunWide(kernel, inputs, weights, depth, tile);
                 for (int i = 0; i < done; i++) SinkOf(panel + i).Take(tile + i * count * TileKernel.Columns, 0, count);
                 continue;
             }
 
-            var next = panel + 1 < task.End ? group.Source.NextDown(expert, panel + 1) : NextPanel.None;
-            PanelProduct.Run(kernel, inputs, weights, group.Shape.DownDepth, PlaceOf(place, panel == task.First, count), next, tile, SinkOf(panel));
+            var next = panel + 1 < task.End ? source.Next(expert, firstPanel + panel + 1) : NextPanel.None;
+            PanelProduct.Run(kernel, inputs, weights, depth, PlaceOf(place, panel == task.First, count), next, tile, SinkOf(panel));
         }
 
-        _tasks.Done(DownCounter(task.Expert));
-
-        StoreSink SinkOf(int panel) => new(_outputs, _shape.Type, (long)first * _shape.OutputStride + panel * TileKernel.Columns, _shape.OutputStride, group.Source.DownBias(expert, panel));
+        TSink SinkOf(int panel) => TSink.Of(this, group, firstRow, panel, source.Bias(expert, firstPanel + panel));
     }
 
     // one block cannot fetch the next panel whole, so it fetches its own
@@ -254,9 +243,17 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         return true;
     }
 
-    /// <summary>Bias, keeping, activation.</summary>
-    private readonly struct UpSink(ForwardPass pass, ExpertGroup group, int firstRow, int panel, float* bias) : ITileSink
+    private interface IPanelSink<TSelf> : ITileSink
+        where TSelf : struct
     {
+        static abstract TSelf Of(ForwardPass pass, ExpertGroup group, int firstRow, int panel, float* bias);
+    }
+
+    /// <summary>Bias, keeping, activation.</summary>
+    private readonly struct UpSink(ForwardPass pass, ExpertGroup group, int firstRow, int panel, float* bias) : IPanelSink<UpSink>
+    {
+        public static UpSink Of(ForwardPass pass, ExpertGroup group, int firstRow, int panel, float* bias) => new(pass, group, firstRow, panel, bias);
+
         public void Take(float* tile, int first, int rows)
         {
             if (bias is not null) TileRows.AddBias(tile, rows, bias);
@@ -266,5 +263,14 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             if (pass._preActivations is not null) TileRows.Store(tile, rows, pass._preActivations + (long)row * shape.KeptStride + panel * TileKernel.Columns, shape.KeptStride);
             group.Activate(tile, rows, row, panel);
         }
+    }
+
+    /// <summary>Bias, the experts' outputs.</summary>
+    private readonly struct DownSink(StoreSink store) : IPanelSink<DownSink>
+    {
+        public static DownSink Of(ForwardPass pass, ExpertGroup group, int firstRow, int panel, float* bias) =>
+            new(new(pass._outputs, pass._shape.Type, (long)firstRow * pass._shape.OutputStride + panel * TileKernel.Columns, pass._shape.OutputStride, bias));
+
+        public void Take(float* tile, int first, int rows) => store.Take(tile, first, rows);
     }
 }

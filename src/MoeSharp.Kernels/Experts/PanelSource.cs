@@ -1,32 +1,23 @@
 namespace MoeSharp;
 
-/// <summary>Where a pass finds the panels of its experts.</summary>
+/// <summary>
+/// Where a pass finds the panels of its experts. Those of an expert are numbered through: of gate and up [depth][16 gate + 16 up] first, then
+/// of down [depth][32].
+/// </summary>
 internal abstract unsafe class PanelSource(ExpertShape shape)
 {
     /// <summary>The sizes of every expert.</summary>
     public ExpertShape Shape { get; } = shape;
 
-    /// <summary>A panel of gate and up: [depth][16 gate + 16 up]. Where there is none in memory it is packed, into the scratch if nowhere else.</summary>
-    public abstract byte* Up(int expert, int panel, byte* scratch, out PanelPlace place);
+    /// <summary>A panel. Where there is none in memory it is packed, into the scratch if nowhere else.</summary>
+    public abstract byte* Panel(int expert, int number, byte* scratch, out PanelPlace place);
 
-    /// <summary>A panel of down: [depth][32].</summary>
-    public abstract byte* Down(int expert, int panel, byte* scratch, out PanelPlace place);
+    /// <summary>Whether so many panels from this one on lie in memory one after the other.</summary>
+    public virtual bool HasPanels(int expert, int number, int count) => false;
 
-    /// <summary>Whether so many panels of gate and up from this one on lie in memory one after the other.</summary>
-    public virtual bool HasUp(int expert, int panel, int count) => false;
+    /// <summary>The memory of a panel, to fetch ahead.</summary>
+    public abstract NextPanel Next(int expert, int number);
 
-    /// <summary>The same of down.</summary>
-    public virtual bool HasDown(int expert, int panel, int count) => false;
-
-    /// <summary>The memory of a panel of gate and up, to fetch ahead.</summary>
-    public abstract NextPanel NextUp(int expert, int panel);
-
-    /// <summary>The memory of a panel of down, to fetch ahead.</summary>
-    public abstract NextPanel NextDown(int expert, int panel);
-
-    /// <summary>The 32 biases of a panel of gate and up, or null.</summary>
-    public abstract float* UpBias(int expert, int panel);
-
-    /// <summary>The 32 biases of a panel of down, or null.</summary>
-    public abstract float* DownBias(int expert, int panel);
+    /// <summary>The 32 biases of a panel, or null.</summary>
+    public abstract float* Bias(int expert, int number);
 }

@@ -16,7 +16,7 @@ internal sealed unsafe class PanelStore : IDisposable
     {
         _panels = new ExpertPanels(shape, experts, hasBias: false);
         _uses = new UseCount(_panels.Dispose);
-        _states = new int[(long)experts * (shape.UpPanels + shape.DownPanels)];
+        _states = new int[(long)experts * shape.Panels];
     }
 
     /// <summary>The panels of matrices, which must be those that the store began with.</summary>
@@ -33,53 +33,26 @@ internal sealed unsafe class PanelStore : IDisposable
 
     private sealed class Source(PanelStore store, ExpertMatrices matrices) : PanelSource(matrices.Shape)
     {
-        private int Panels => Shape.UpPanels + Shape.DownPanels;
-
-        public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place) => Panel(expert, panel, scratch, out place);
-
-        public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place) => Panel(expert, Shape.UpPanels + panel, scratch, out place);
-
-        public override bool HasUp(int expert, int panel, int count) => ArePacked(expert, panel, count);
-
-        public override bool HasDown(int expert, int panel, int count) => ArePacked(expert, Shape.UpPanels + panel, count);
-
-        public override NextPanel NextUp(int expert, int panel) =>
-            IsPacked(expert, panel) ? store._panels.NextUp(expert, panel) : matrices.NextUp(expert, panel);
-
-        public override NextPanel NextDown(int expert, int panel) =>
-            IsPacked(expert, Shape.UpPanels + panel) ? store._panels.NextDown(expert, panel) : matrices.NextDown(expert, panel);
-
-        public override float* UpBias(int expert, int panel) => matrices.UpBias(expert, panel);
-
-        public override float* DownBias(int expert, int panel) => matrices.DownBias(expert, panel);
-
-        // panels of an expert are numbered through, those of down after those of gate and up
-        private byte* Panel(int expert, int number, byte* scratch, out PanelPlace place)
+        public override byte* Panel(int expert, int number, byte* scratch, out PanelPlace place)
         {
-            byte* stored = StoredAt(expert, number);
+            byte* stored = store._panels.At(expert, number);
             place = IsPacked(expert, number) ? PanelPlace.Memory : PanelPlace.Cache;
             if (place == PanelPlace.Memory) return stored;
 
             // what another pass is packing is packed into the scratch too, rather than waited for
             ref int state = ref State(expert, number);
-            if (Interlocked.CompareExchange(ref state, Packing, Empty) != Empty) return Pack(expert, number, scratch);
+            if (Interlocked.CompareExchange(ref state, Packing, Empty) != Empty) return matrices.Panel(expert, number, scratch, out place);
 
-            Pack(expert, number, stored);
+            matrices.Pack(expert, number, stored);
             Volatile.Write(ref state, Packed);
             return stored;
         }
 
-        private byte* Pack(int expert, int number, byte* to)
-        {
-            if (number < Shape.UpPanels) matrices.PackUp(expert, number, to);
-            else matrices.PackDown(expert, number - Shape.UpPanels, to);
-            return to;
-        }
+        public override NextPanel Next(int expert, int number) => IsPacked(expert, number) ? store._panels.Next(expert, number) : matrices.Next(expert, number);
 
-        private byte* StoredAt(int expert, int number) =>
-            number < Shape.UpPanels ? store._panels.Up(expert, number) : store._panels.Down(expert, number - Shape.UpPanels);
+        public override float* Bias(int expert, int number) => matrices.Bias(expert, number);
 
-        private bool ArePacked(int expert, int number, int count)
+        public override bool HasPanels(int expert, int number, int count)
         {
             for (int i = 0; i < count; i++)
             {
@@ -91,6 +64,6 @@ internal sealed unsafe class PanelStore : IDisposable
 
         private bool IsPacked(int expert, int number) => Volatile.Read(ref State(expert, number)) == Packed;
 
-        private ref int State(int expert, int number) => ref store._states[expert * Panels + number];
+        private ref int State(int expert, int number) => ref store._states[expert * Shape.Panels + number];
     }
 }

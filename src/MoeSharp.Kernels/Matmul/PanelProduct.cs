@@ -68,15 +68,14 @@ internal static unsafe class PanelProduct
     /// <summary>Multiplies a few rows by as many panels as these take together.</summary>
     /// <param name="kernel">The inner loop.</param>
     /// <param name="a">The rows of A.</param>
-    /// <param name="panel">The first panel.</param>
-    /// <param name="panelBytes">Bytes from a panel to the next.</param>
+    /// <param name="panel">The first panel, after which the others lie.</param>
     /// <param name="depth">Lanes that are summed over.</param>
     /// <param name="tiles">Receives the tiles [panels][rows][32]; room for <see cref="RowsTogether"/> rows, aligned to 64 bytes.</param>
-    public static void RunWide(TileKernel kernel, TileInputs a, byte* panel, nint panelBytes, int depth, float* tiles)
+    public static void RunWide(TileKernel kernel, TileInputs a, byte* panel, int depth, float* tiles)
     {
         byte** places = stackalloc byte*[a.Count];
         a.Place(0, a.Count, places);
-        var arguments = new TileArguments { Rows = places, B = panel, C = tiles, Depth = depth, PanelStep = panelBytes };
+        var arguments = new TileArguments { Rows = places, B = panel, C = tiles, Depth = depth, PanelStep = (nint)depth * LaneColumns };
         kernel.MultiplyPanels(&arguments, a.Count);
     }
 

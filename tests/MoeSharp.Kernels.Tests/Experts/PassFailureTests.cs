@@ -84,18 +84,12 @@ public sealed class PassFailureTests
     {
         public int? Failing { get; set; }
 
-        public override byte* Up(int expert, int panel, byte* scratch, out PanelPlace place) =>
-            expert == Failing && panel == 0 ? throw new InsufficientMemoryException($"no memory for expert {expert}") : matrices.Up(expert, panel, scratch, out place);
+        public override byte* Panel(int expert, int number, byte* scratch, out PanelPlace place) =>
+            expert == Failing && number == 0 ? throw new InsufficientMemoryException($"no memory for expert {expert}") : matrices.Panel(expert, number, scratch, out place);
 
-        public override byte* Down(int expert, int panel, byte* scratch, out PanelPlace place) => matrices.Down(expert, panel, scratch, out place);
+        public override NextPanel Next(int expert, int number) => matrices.Next(expert, number);
 
-        public override NextPanel NextUp(int expert, int panel) => matrices.NextUp(expert, panel);
-
-        public override NextPanel NextDown(int expert, int panel) => matrices.NextDown(expert, panel);
-
-        public override float* UpBias(int expert, int panel) => matrices.UpBias(expert, panel);
-
-        public override float* DownBias(int expert, int panel) => matrices.DownBias(expert, panel);
+        public override float* Bias(int expert, int number) => matrices.Bias(expert, number);
     }
 
     /// <summary>The arrays of a problem where they do not move.</summary>
