@@ -112,7 +112,7 @@ internal static unsafe class RmsNormKernel
 
     private static Span<Vector<float>> Vectors(Span<float> values) => MemoryMarshal.Cast<float, Vector<float>>(values);
 
-    /// <summary>Runs (first row, last row, block) over all blocks, on the processors that are free.</summary>
+    /// <summary>Runs (first row, last row, block) over all blocks, on the threads of the pool.</summary>
     private static void ForEachBlock(int rows, Action<int, int, int> body)
     {
         Debug.Assert(rows >= 0, "a number of rows");
@@ -123,6 +123,6 @@ internal static unsafe class RmsNormKernel
             return;
         }
 
-        Parallel.For(0, blocks, block => body(block * BlockRows, Math.Min(rows, (block + 1) * BlockRows), block));
+        WorkerPool.Shared.ForEach(blocks, block => body(block * BlockRows, Math.Min(rows, (block + 1) * BlockRows), block));
     }
 }
