@@ -203,16 +203,17 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
                 continue;
             }
 
-            var next = panel + 1 < task.End ? source.Next(expert, firstPanel + panel + 1) : NextPanel.None;
-            PanelProduct.Run(kernel, inputs, weights, depth, PlaceOf(place, panel == task.First, count), next, tile, SinkOf(panel));
+            bool fetchesNext = place == PanelPlace.Cache || FetchesNext(count);
+            if (place == PanelPlace.Memory && fetchesNext && panel > task.First) place = PanelPlace.Fetched;
+            var next = fetchesNext && panel + 1 < task.End ? source.Next(expert, firstPanel + panel + 1) : NextPanel.None;
+            PanelProduct.Run(kernel, inputs, weights, depth, place, next, tile, SinkOf(panel));
         }
 
         TSink SinkOf(int panel) => TSink.Of(this, group, firstRow, panel, source.Bias(expert, firstPanel + panel));
     }
 
-    // one block cannot fetch the next panel whole, so it fetches its own
-    private PanelPlace PlaceOf(PanelPlace place, bool isFirst, int rows) =>
-        place == PanelPlace.Memory && !isFirst && rows > kernel.MaxRows ? PanelPlace.Fetched : place;
+    // one block cannot fetch the next panel whole, so it fetches its own; so does the first of five to eight blocks, which was measured to be faster (docs/kernels/experts.md)
+    private bool FetchesNext(int rows) => rows > kernel.MaxRows && (rows <= 4 * kernel.MaxRows || rows > 8 * kernel.MaxRows);
 
     private void CombineTokens(in PassTask task, int worker)
     {
