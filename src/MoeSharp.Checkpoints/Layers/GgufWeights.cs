@@ -7,6 +7,9 @@ internal sealed class GgufWeights(GgufFile file) : IWeightIndex
     public bool Has(string name, bool isBlocks = false) => !isBlocks && file.Tensors.ContainsKey($"{name}{QuantizedNames.Weight}");
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> TensorsOf(string name) => Has(name) ? [$"{name}{QuantizedNames.Weight}"] : [];
+
+    /// <inheritdoc/>
     public FoundWeight? Find(string name, bool isBlocks, string suffix, List<string> faults)
     {
         if (!Has(name, isBlocks))
@@ -18,12 +21,12 @@ internal sealed class GgufWeights(GgufFile file) : IWeightIndex
         var info = file.Info($"{name}{QuantizedNames.Weight}");
         long[] shape = info.Shape.Count == 1 ? [1, info.Shape[0]] : [.. info.Shape];       // a matrix of one row is written as a list
         var data = file.Data(info.Name);
-        if (PlainMatrix.Types.Contains(data.Info.Type)) return new(info.Name, info.Type.ToString(), shape, [info.Name], index => Plain(data, shape, index));
+        if (PlainMatrix.Types.Contains(data.Info.Type)) return new(info.Name, info.Type.ToString(), shape, index => Plain(data, shape, index));
 
         try
         {
             var weight = file.Weight(info.Name);
-            return new(info.Name, weight.Format, shape, [info.Name], index => weight.Matrices[index]) { IsQuantized = true };
+            return new(info.Name, weight.Format, shape, index => weight.Matrices[index]) { IsQuantized = true };
         }
         catch (CheckpointException e)
         {

@@ -79,9 +79,9 @@ internal sealed class LayerResolver
 
     private FoundWeight? Find(string name, bool isBlocks, string suffix, long[] shape)
     {
+        if (_index.Has(name, isBlocks)) _used.UnionWith(_index.TensorsOf(name));
         if (_index.Find(name, isBlocks, suffix, _faults) is not { } found) return null;
 
-        foreach (string tensor in found.Tensors) _used.Add(tensor);
         if (found.Shape.SequenceEqual(shape)) return found;
 
         _faults.Add($"Tensor {TensorName.Quote(found.Name)} has the shape [{string.Join(", ", found.Shape)}]; the config asks for [{string.Join(", ", shape)}].");

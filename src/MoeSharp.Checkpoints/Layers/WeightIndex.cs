@@ -4,9 +4,8 @@ namespace MoeSharp.Checkpoints;
 /// <param name="Name">The tensor that holds it, for messages.</param>
 /// <param name="Type">How its numbers are stored, in words.</param>
 /// <param name="Shape">The shape of the weight, decoded.</param>
-/// <param name="Tensors">The names of all tensors that it consists of.</param>
 /// <param name="Matrix">A matrix of it, by its index in the stack.</param>
-internal sealed record FoundWeight(string Name, string Type, IReadOnlyList<long> Shape, IReadOnlyList<string> Tensors, Func<int, WeightMatrix> Matrix)
+internal sealed record FoundWeight(string Name, string Type, IReadOnlyList<long> Shape, Func<int, WeightMatrix> Matrix)
 {
     /// <summary>Whether it is quantized.</summary>
     public bool IsQuantized { get; init; }
@@ -17,6 +16,9 @@ internal interface IWeightIndex
 {
     /// <summary>Whether there is a weight, of whatever kind.</summary>
     bool Has(string name, bool isBlocks = false);
+
+    /// <summary>The names of all tensors that a weight consists of, sound or not; none where it is missing.</summary>
+    IReadOnlyList<string> TensorsOf(string name);
 
     /// <summary>A weight. Null when it is missing, or at fault: then the faults say so.</summary>
     /// <param name="name">Its name.</param>
@@ -58,6 +60,10 @@ internal sealed class WeightIndex : IWeightIndex
         _quantized.TryGetValue(name, out var parts) ? IsBlocks(parts) == isBlocks : !isBlocks && FindPlain(name) is not null;
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> TensorsOf(string name) =>
+        _quantized.TryGetValue(name, out var parts) ? parts.TensorNames : FindPlain(name) is { } plain ? [plain.Name] : [];
+
+    /// <inheritdoc/>
     public FoundWeight? Find(string name, bool isBlocks, string suffix, List<string> faults)
     {
         if (_quantized.TryGetValue(name, out var parts) && IsBlocks(parts) == isBlocks) return Quantized(parts, faults);
@@ -86,12 +92,12 @@ internal sealed class WeightIndex : IWeightIndex
     }
 
     private FoundWeight? Quantized(WeightParts parts, List<string> faults) => Read(parts, faults) is not { } weight ? null :
-        new(weight.Name, weight.Format, weight.Shape, parts.TensorNames, index => weight.Matrices[index]) { IsQuantized = true };
+        new(weight.Name, weight.Format, weight.Shape, index => weight.Matrices[index]) { IsQuantized = true };
 
     private FoundWeight? Plain(TensorInfo tensor, List<string> faults)
     {
         var (name, type, isStacked) = (tensor.Name, tensor.Type, tensor.Shape.Count == 3);
-        if (PlainMatrix.Types.Contains(type)) return new(name, type.FileName(), tensor.Shape, [name], index => Matrix(isStacked ? _source.Data(name).Slice(index) : _source.Data(name)));
+        if (PlainMatrix.Types.Contains(type)) return new(name, type.FileName(), tensor.Shape, index => Matrix(isStacked ? _source.Data(name).Slice(index) : _source.Data(name)));
 
         faults.Add($"Tensor {TensorName.Quote(name)} is {type.FileName()}; expected F32, BF16 or F16, or a quantized weight with its scales.");
         return null;

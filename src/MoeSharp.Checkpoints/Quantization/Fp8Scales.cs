@@ -11,4 +11,7 @@ public enum Fp8Scales
 
     /// <summary>A block of outputs and inputs.</summary>
     Block,
+
+    /// <summary>The whole tensor, an output, or the gate or up half of a fused tensor: their number says which. Never a block.</summary>
+    TensorOrChannel,
 }

@@ -25,9 +25,17 @@ internal sealed class ModuleNames
 
     /// <summary>Whether one of them names a module.</summary>
     /// <exception cref="MoeException">A pattern takes too long to match.</exception>
-    public bool Match(string module) => MatchPlain(module) || Array.Exists(_patterns, each => IsMatch(each.Regex.Value, each.Pattern, module));
+    public bool Match(string module) => MatchPlain(module) || MatchPattern(module);
 
-    private bool MatchPlain(ReadOnlySpan<char> module)
+    /// <summary>Whether one of the patterns names a module.</summary>
+    /// <exception cref="MoeException">A pattern takes too long to match.</exception>
+    public bool MatchPattern(string module) => Array.Exists(_patterns, each => IsMatch(each.Regex.Value, each.Pattern, module));
+
+    /// <summary>A pattern of Python as one of .NET: names of groups are written in another way.</summary>
+    public static string Translate(string pattern) => pattern.Replace("(?P<", "(?<", StringComparison.Ordinal);
+
+    /// <summary>Whether one of the names without patterns names a module.</summary>
+    public bool MatchPlain(ReadOnlySpan<char> module)
     {
         if (_plain.Set.Count == 0) return false;
         if (_plain.Contains(module)) return true;
@@ -56,5 +64,5 @@ internal sealed class ModuleNames
 
     private static bool IsRegex(string name) => name.StartsWith("re:", StringComparison.Ordinal);
 
-    private static string Pattern(string name) => IsRegex(name) ? name[3..] : $"{Regex.Escape(name).Replace("\\*", ".*", StringComparison.Ordinal)}(\\.|$)";
+    private static string Pattern(string name) => IsRegex(name) ? Translate(name[3..]) : $"{Regex.Escape(name).Replace("\\*", ".*", StringComparison.Ordinal)}(\\.|$)";
 }

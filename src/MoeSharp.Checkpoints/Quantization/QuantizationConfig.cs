@@ -13,7 +13,7 @@ public sealed record QuantizationConfig
     /// <summary>The <c>quant_method</c>, such as <c>fp8</c>.</summary>
     public required string Method { get; init; }
 
-    /// <summary>What is quantized how, the first match counting.</summary>
+    /// <summary>What is quantized how. Of groups that hold a module, one that names it counts before one with a pattern, and that before one for all; of equals the first.</summary>
     public required IReadOnlyList<QuantizationGroup> Groups { get; init; }
 
     /// <summary>Modules that are not quantized: names, ends of names, or patterns.</summary>
@@ -32,7 +32,7 @@ public sealed record QuantizationConfig
     {
         ArgumentNullException.ThrowIfNull(module);
 
-        return IsConverted(module) ? Groups.FirstOrDefault(group => group.Holds(module))?.Scheme : null;
+        return IsConverted(module) ? Groups.Where(group => group.RankOf(module) is not null).MinBy(group => group.RankOf(module))?.Scheme : null;
     }
 
     /// <summary>Whether a module is quantized at all: none of <see cref="NotConverted"/> names it.</summary>
@@ -54,5 +54,7 @@ public sealed record QuantizationGroup(IReadOnlyList<string> Targets, Quantizati
     /// <summary><c>Linear</c> for all, names, or patterns after <c>re:</c>; none for all.</summary>
     public IReadOnlyList<string> Targets { get => _targets.Names; init => _targets = new(value); }
 
-    internal bool Holds(string module) => Targets.Count == 0 || Targets.Contains("Linear") || _targets.Match(module);
+    /// <summary>How well a module is meant, the least best; null for not at all.</summary>
+    internal int? RankOf(string module) =>
+        _targets.MatchPlain(module) ? 0 : _targets.MatchPattern(module) ? 1 : Targets.Count == 0 || Targets.Contains("Linear") ? 2 : null;
 }

@@ -38,7 +38,11 @@ public abstract record QuantizationScheme
     /// <param name="Bits">2, 4 or 8.</param>
     /// <param name="GroupSize">Inputs of a group; null for all.</param>
     /// <param name="IsVersion1">Whether stored zero points are less one.</param>
-    public sealed record Gptq(int Bits, int? GroupSize, bool IsVersion1) : QuantizationScheme;
+    public sealed record Gptq(int Bits, int? GroupSize, bool IsVersion1) : QuantizationScheme
+    {
+        /// <summary>Whether activation order says which group an input is of, so that there must be a <c>g_idx</c>.</summary>
+        public bool HasGroupIndex { get; init; }
+    }
 
     /// <summary>AWQ in the gemm layout, of 4 bits.</summary>
     /// <param name="GroupSize">Inputs of a group; null for all.</param>

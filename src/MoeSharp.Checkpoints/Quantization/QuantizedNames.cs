@@ -11,18 +11,18 @@ internal static class QuantizedNames
     public const string Blocks = "_blocks", BlockScales = "_scales", DottedBlocks = ".blocks";        // the last in OpenAI's own files, with .scales
     public const string AbsMax = ".weight.absmax", QuantMap = ".weight.quant_map", NestedAbsMax = ".weight.nested_absmax", NestedQuantMap = ".weight.nested_quant_map";
     public const string StateNf4 = ".weight.quant_state.bitsandbytes__nf4", StateFp4 = ".weight.quant_state.bitsandbytes__fp4";
-    public const string ColumnScales = ".SCB";
+    public const string ColumnScales = ".SCB", CodeOrder = ".weight_format";
 
     // longer ones before those that they end in
     private static readonly string[] Suffixes =
     [
         ScaleInverse, SecondScale, WeightScale, GlobalScale, ZeroPoint, GroupIndex, PackedShape, Packed,
-        GptqCodes, GptqZeros, GptqScales, GptqGroups, AbsMax, QuantMap, NestedAbsMax, NestedQuantMap, StateNf4, StateFp4, ColumnScales,
+        GptqCodes, GptqZeros, GptqScales, GptqGroups, AbsMax, QuantMap, NestedAbsMax, NestedQuantMap, StateNf4, StateFp4, ColumnScales, CodeOrder,
         StackedScaleInverse, Blocks, BlockScales, DottedBlocks, Scale, Weight,
     ];
 
     /// <summary>Of scales for quantized activations, which are not quantized here.</summary>
-    public static readonly string[] Activations = [".input_scale", ".input_global_scale", ".input_zero_point"];
+    public static readonly string[] Activations = [".input_scale", ".input_global_scale", ".input_zero_point", ".activation_scale", "_activation_scale"];
 
     /// <summary>What the names of a weight's tensors end in after its own.</summary>
     public static IEnumerable<string> All => [Stacked, .. Suffixes];

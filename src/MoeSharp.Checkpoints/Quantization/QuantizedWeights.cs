@@ -46,7 +46,7 @@ public static class QuantizedWeights
     internal static QuantizedWeight? Read(WeightParts parts, QuantizationScheme? scheme)
     {
         bool isBlocked = parts.Has(Blocks) || parts.Has(BlockScales) || parts.Has(DottedBlocks);
-        var codes = parts.FindAny(Weight, Stacked, Packed, GptqCodes, Blocks, DottedBlocks);
+        var codes = parts.FindAny(GptqCodes, Blocks, DottedBlocks, Packed, Weight, Stacked);      // in the order of ReadMatrix
         if (codes is null)
         {
             // a companion of something that is not there
@@ -69,14 +69,22 @@ public static class QuantizedWeights
         var matrices = new List<WeightMatrix>();
         for (long expert = 0; expert < experts; expert++)
         {
-            var matrix = read(isStacked ? parts.OfExpert(expert, experts) : parts);
+            var each = isStacked ? parts.OfExpert(expert, experts) : parts;
+            var matrix = read(each);
             if (matrix is null || parts.Faults.Count > 0) return null;
             matrices.Add(matrix);
+            parts.TakeAsked(each);
         }
+
+        foreach (var extra in parts.Unasked) parts.Fault(!IsNothing(extra), $"Tensor {WeightParts.Shown(extra.Data)}, but {TensorName.Quote(codes.Info.Name)} is {matrices[0].Format}, which has none.");
+        if (parts.Faults.Count > 0) return null;
 
         long[] shape = [matrices[0].Rows, matrices[0].Columns];
         return new QuantizedWeight(codes.Info.Name, isStacked ? [experts, .. shape] : shape, matrices, parts.Warnings);
     }
+
+    // zero points that are all zero
+    private static bool IsNothing(WeightPart part) => part.Part == ZeroPoint && ScaleValues.IsZero(part.Data);
 
     /// <summary>The format follows from which tensors there are and of what types; a config that says another is contradicted.</summary>
     private static WeightMatrix? ReadMatrix(WeightParts parts, QuantizationScheme? scheme)
@@ -113,6 +121,11 @@ public static class QuantizedWeights
 
         var scales = parts.FindAny(ScaleInverse, StackedScaleInverse, WeightScale, Scale);
         if (parts.Fault(scales is null, $"Tensor {WeightParts.Shown(codes)} and has no scale.")) return null;
+        if (type is TensorType.U8 && scales!.Info.Type == TensorType.F8E4M3)
+        {
+            parts.Require(SecondScale, "NVFP4 keeps the scale of the tensor there");
+            return null;
+        }
 
         switch (type)
         {
@@ -120,7 +133,7 @@ public static class QuantizedWeights
                 return Agrees<QuantizationScheme.Fp8, QuantizationScheme.Mxfp8>(parts, scheme, "FP8") ? Fp8Reader.Read(parts, codes, scales!, scheme) : null;
             case TensorType.I8 or TensorType.U8 or TensorType.F4 when ScaleValues.Exponents.Contains(scales!.Info.Type):
                 return Agrees<QuantizationScheme.Mxfp4, QuantizationScheme.Fp8>(parts, scheme, "MXFP4") ? Fp4Reader.ReadMx(parts, codes, scales) : null;
-            case TensorType.I8:
+            case TensorType.I8 when parts.Has(WeightScale):
                 return Agrees<QuantizationScheme.Integer8>(parts, scheme, "int-quantized") ? IntegerReader.ReadBytes(parts, codes, scheme as QuantizationScheme.Integer8) : null;
             default:
                 parts.Fault(true, $"Tensor {WeightParts.Shown(codes)}, but {TensorName.Quote(scales!.Info.Name)} is a scale for it: weights of this type have none.");

@@ -13,6 +13,7 @@ internal sealed class WeightParts
     private readonly List<string> _faults;
     private readonly List<string> _warnings;
     private (QuantizedWeight? Weight, bool IsRead) _read;
+    private ulong _asked;       // a bit for each part
 
     public WeightParts(string name, List<WeightPart> parts)
         : this(name, parts, [], [])
@@ -50,18 +51,24 @@ internal sealed class WeightParts
         return _read.Weight;
     }
 
-    public bool Has(string part) => Find(part) is not null;
+    /// <summary>Whether there is a part; it is not thereby read.</summary>
+    public bool Has(string part) => _parts.Exists(each => each.Part == part);
 
     /// <summary>A part, or null.</summary>
     public TensorData? Find(string part)
     {
-        foreach (var (name, data) in _parts)
-        {
-            if (name == part) return data;
-        }
+        int index = _parts.FindIndex(each => each.Part == part);
+        if (index < 0) return null;
 
-        return null;
+        _asked |= 1UL << index;
+        return _parts[index].Data;
     }
+
+    /// <summary>Notes that the parts were asked for which another one, of an expert of this stack, was asked for.</summary>
+    public void TakeAsked(WeightParts expert) => _asked |= expert._asked;
+
+    /// <summary>The parts that nobody asked for.</summary>
+    public IEnumerable<WeightPart> Unasked => _parts.Where((_, index) => (_asked >> index & 1) == 0);
 
     /// <summary>The first of several parts that is there, or null.</summary>
     public TensorData? FindAny(params ReadOnlySpan<string> parts)
@@ -141,7 +148,7 @@ internal sealed class WeightParts
     /// </summary>
     public WeightParts OfExpert(long expert, long experts) => new(
         Name,
-        [.. _parts.Select(part => HasEntries(part.Data.Info, experts) ? part with { Data = part.Data.Slice(expert) } : part)],
+        [.. _parts.Select(part => part.Part != QuantizedNames.PackedShape && HasEntries(part.Data.Info, experts) ? part with { Data = part.Data.Slice(expert) } : part)],
         _faults,
         _warnings)
     {

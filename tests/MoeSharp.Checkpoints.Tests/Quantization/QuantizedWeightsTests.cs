@@ -16,6 +16,74 @@ public sealed class QuantizedWeightsTests
     public void QuantizedWeights_Fp8ScalesOfAnotherShape_AreRefused(string part, long[] shape, string fault) =>
         AssertFault(fault, new MemoryTensors().With(Bytes, ".weight", TensorType.F8E4M3, [200, 300]).With(Bytes, part, TensorType.F32, shape));
 
+    [Theory]
+    [InlineData(".weight_scale_inv", new long[] { 200, 1 }, "per channel")]
+    [InlineData(".weight_scale_inv", new long[] { 200 }, "per channel")]
+    [InlineData(".weight_scale_inv", new long[] { 1, 1 }, "per tensor")]
+    [InlineData("_scale_inv", new long[] { 1, 1 }, "per tensor")]
+    [InlineData("_scale_inv", new long[] { 2, 1 }, "in blocks of 100x300")]     // of the gate, and of up
+    public void QuantizedWeights_Fp8WhoseConfigHasNoBlocks_GoesByTheScales(string part, long[] shape, string words)
+    {
+        bool isStacked = part == "_scale_inv";
+        long[] codes = isStacked ? [1, 200, 300] : [200, 300];
+        var tensors = new MemoryTensors()
+            .Add($"experts.gate_up_proj{(isStacked ? "" : ".weight")}", TensorType.F8E4M3, codes, new byte[200 * 300])
+            .Add($"experts.gate_up_proj{part}", TensorType.F32, isStacked ? [1, .. shape] : shape, new byte[4 * (int)shape.Aggregate(1L, (product, size) => product * size)]);
+
+        var weight = Assert.Single(QuantizedWeights.Find(tensors, TensorSample.Parse("""{"quant_method": "fp8", "weight_block_size": null}""")));
+
+        Assert.Contains(words, weight.Format, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void QuantizedWeights_ExponentsForRows_AreNoScalesOfChannels() =>
+        AssertFault("expected [1, 1]: a scale for each 128x128 of [8, 64]", new MemoryTensors().With(Bytes, ".weight", TensorType.F8E4M3, [8, 64]).With(Bytes, ".weight_scale", TensorType.U8, [8, 1]));
+
+    [Theory]
+    [InlineData(".weight")]
+    [InlineData(".weight_global_scale")]
+    [InlineData(".weight_scale_inv")]
+    [InlineData(".weight.nested_absmax")]
+    public void QuantizedWeights_APartOfAnotherFormat_IsRefused(string part) =>
+        AssertFault($"Tensor '{Module}{part}' is F32 [1], but '{Module}.weight_packed' is int4 in groups of 32 (pack-quantized), which has none.", Packed().With(Bytes, part, TensorType.F32, [1]));
+
+    [Fact]
+    public void QuantizedWeights_CodesOfTwoFormats_AreRefused() =>
+        AssertFault("which has none", Packed().With(Bytes, ".qweight", TensorType.I32, [4, 8]).With(Bytes, ".scales", TensorType.F16, [1, 8]).With(Bytes, ".qzeros", TensorType.I32, [1, 1]));
+
+    [Fact]
+    public void QuantizedWeights_ActivationOrderWithoutItsIndex_IsRefused() =>
+        AssertFault($"Tensor '{Module}.g_idx' is missing; the config says desc_act = true",
+            new MemoryTensors().With(Bytes, ".qweight", TensorType.I32, [4, 8]).With(Bytes, ".scales", TensorType.F16, [1, 8]).With(Bytes, ".qzeros", TensorType.I32, [1, 1]),
+            """{"quant_method": "gptq", "bits": 4, "group_size": -1, "desc_act": true}""");
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public void QuantizedWeights_BitsAndBytesCodesInAnotherOrder_AreRefused(byte order, bool isRead)
+    {
+        var tensors = new MemoryTensors().With(Bytes, ".weight", TensorType.I8, [2, 4]).With(Bytes, ".SCB", TensorType.F32, [2]).Add($"{Module}.weight_format", TensorType.U8, [], [order]);
+
+        if (isRead) Assert.Single(QuantizedWeights.Find(tensors));
+        else AssertFault($"Tensor '{Module}.weight_format' is not 0", tensors);
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public void QuantizedWeights_ZeroPointsOfSymmetricNumbers_AreZero(byte zero, bool isRead)
+    {
+        const string Config = """{"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {"g": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "int", "symmetric": true}}}}""";
+        var tensors = new MemoryTensors().With(Bytes, ".weight", TensorType.I8, [1, 4]).With(Bytes, ".weight_scale", TensorType.F32, [1, 1]).Add($"{Module}.weight_zero_point", TensorType.I8, [1, 1], [zero]);
+
+        if (isRead) Assert.Single(QuantizedWeights.Find(tensors, TensorSample.Parse(Config)));
+        else AssertFault("the config says symmetric = true", tensors, Config);
+    }
+
+    [Fact]
+    public void QuantizedWeights_Nvfp4WithoutTheScaleOfTheTensor_NamesIt() =>
+        AssertFault($"Tensor '{Module}.weight_scale_2' is missing", new MemoryTensors().With(Bytes, ".weight", TensorType.U8, [2, 16]).With(Bytes, ".weight_scale", TensorType.F8E4M3, [2, 2]));
+
     [Fact]
     public void QuantizedWeights_Fp8WithoutAScale_IsRefused() =>
         AssertFault($"Tensor '{Module}.weight' is F8_E4M3 [4, 4] and has no scale.", new MemoryTensors().With(Bytes, ".weight", TensorType.F8E4M3, [4, 4]));
@@ -78,6 +146,7 @@ public sealed class QuantizedWeightsTests
     [InlineData("""{"quant_type": "nf4", "blocksize": 64, "shape": [8, 17179869184]}""")]
     [InlineData("""{"quant_type": "nf4", "blocksize": 64, "shape": [2147483647, 2147483647]}""")]
     [InlineData("""{"quant_type": "fp4", "blocksize": 64, "shape": [8, 16]}""")]
+    [InlineData("""{"quant_type": "nf4", "blocksize": 64, "blocksize": 64, "shape": [8, 16]}""")]
     [InlineData("""{"quant_type": 4, "blocksize": 64, "shape": [8, 16]}""")]
     public void QuantizedWeights_AQuantStateThatIsNone_IsRefused(string state)
     {

@@ -85,6 +85,8 @@ internal sealed record TensorSample(string Name, MemoryTensors Tensors, string? 
         yield return new("fp8 tensor, config", With(random, ".weight", TensorType.F8E4M3, [50, 70]).With(random, ".weight_scale", TensorType.F32, [1, 1]), CompressedTensors("float-quantized", """{"num_bits": 8, "type": "float", "strategy": "tensor"}"""));
         yield return new("fp8 stacked", With(random, "", TensorType.F8E4M3, [3, 140, 70]).With(random, "_scale_inv", TensorType.F32, [3, 2, 1]), null);
         yield return new("fp8 stacked, a scale for each", With(random, "", TensorType.F8E4M3, [3, 14, 70]).With(random, "_scale_inv", TensorType.F32, [3]), null);
+        yield return new("fp8 stacked, a scale for each half", new MemoryTensors().Add("experts.gate_up_proj", TensorType.F8E4M3, [3, 14, 70], Random(random, 3 * 14 * 70)).Add("experts.gate_up_proj_scale_inv", TensorType.F32, [3, 2, 3], Bytes<float>([.. Enumerable.Range(1, 18).Select(i => i / 8f)])), Blocks16);
+        yield return new("fp8 groups", With(random, ".weight", TensorType.F8E4M3, [19, 77]).With(random, ".weight_scale", TensorType.BF16, [19, 3]), CompressedTensors("float-quantized", """{"num_bits": 8, "type": "float", "strategy": "group", "group_size": 32}"""));
         yield return new("mxfp8", With(random, ".weight", TensorType.F8E4M3, [19, 96]).With(random, ".weight_scale", TensorType.U8, [19, 3]), CompressedTensors("mxfp8-quantized", """{"num_bits": 8, "type": "float", "strategy": "group", "group_size": 32}"""));
         yield return new("mxfp4 gpt-oss", With(random, "_blocks", TensorType.U8, [2, 19, 3, 16]).With(random, "_scales", TensorType.U8, [2, 19, 3]), """{"quant_method": "mxfp4"}""");
         foreach (var type in (TensorType[])[TensorType.I8, TensorType.U8, TensorType.F4])
@@ -110,6 +112,9 @@ internal sealed record TensorSample(string Name, MemoryTensors Tensors, string? 
 
         yield return new("int8 channels", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.BF16, [19, 1]), null);
         yield return new("int8 groups, asymmetric", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.F32, [19, 11]).With(random, ".weight_zero_point", TensorType.I8, [19, 11]), null);
+        yield return new("int8 tensor, asymmetric", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.F32, [1]).With(random, ".weight_zero_point", TensorType.I8, [1]), null);
+        yield return new("int8 groups, g_idx", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.F32, [19, 11]).Add($"{Module}.weight_g_idx", TensorType.I32, [77], Index(random, 77, 11)), null);
+        yield return new("int8 groups, asymmetric, g_idx", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.F32, [19, 11]).With(random, ".weight_zero_point", TensorType.I8, [19, 11]).Add($"{Module}.weight_g_idx", TensorType.I32, [77], Index(random, 77, 11)), null);
         foreach (int bits in (int[])[4, 8, 2])
         {
             foreach (int version in (int[])[1, 2])

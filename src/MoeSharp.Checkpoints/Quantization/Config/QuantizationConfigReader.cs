@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace MoeSharp.Checkpoints;
@@ -6,6 +8,8 @@ namespace MoeSharp.Checkpoints;
 internal static class QuantizationConfigReader
 {
     private const int LargestGroup = 1 << 24;
+
+    private static readonly string[] FormatKeys = ["checkpoint_format", "format"];      // of GPTQ, written by some under one name, by some under both
 
     private static readonly QuantizationScheme Unread = new QuantizationScheme.Mxfp4();     // stands in where a fault was noted
 
@@ -22,14 +26,22 @@ internal static class QuantizationConfigReader
 
     public static QuantizationConfig Read(ConfigReader json)
     {
-        string method = json.Text("quant_method", "");
+        string method = json.Text("quant_method", json.Find("load_in_4bit") is not null || json.Find("load_in_8bit") is not null ? "bitsandbytes" : "");
         bool isKnown = Methods.TryGetValue(method, out var read);
         json.Fault(method.Length == 0, "quant_method is absent; expected the name of a method.");
         json.Unsupported(method.Length > 0 && !isKnown, "quant_method", $"one of {string.Join(", ", Methods.Keys)}");
 
-        string[] notConverted = [.. json.Texts("modules_to_not_convert"), .. json.Texts("ignored_layers"), .. json.Texts("ignore"), .. json.Texts("exclude_modules"), .. json.Texts("llm_int8_skip_modules")];
+        string[] notConverted = [.. LeftOut(json), .. json.Texts("modules_to_not_convert"), .. json.Texts("ignored_layers"), .. json.Texts("ignore"), .. json.Texts("exclude_modules"), .. json.Texts("llm_int8_skip_modules")];
         CheckPatterns(json, notConverted);
         return new() { Method = method, Groups = isKnown ? read!(json) : [], NotConverted = notConverted };
+    }
+
+    // GPTQModel: rules of other values for some modules, of which only those that leave modules out can be read
+    private static IEnumerable<string> LeftOut(ConfigReader json)
+    {
+        string[] rules = json.Object("dynamic") is { } dynamic ? [.. dynamic.Keys] : [];
+        json.Unsupported(Array.Exists(rules, rule => !rule.StartsWith("-:", StringComparison.Ordinal)), "dynamic", "none but rules that leave modules out, after \"-:\"");
+        return rules.Select(rule => $"re:{rule[2..]}");
     }
 
     /// <summary>Notes a fault for patterns that cannot be matched.</summary>
@@ -39,7 +51,7 @@ internal static class QuantizationConfigReader
         {
             try
             {
-                _ = new Regex(name[3..]);
+                _ = new Regex(ModuleNames.Translate(name[3..]));
             }
             catch (ArgumentException e)
             {
@@ -51,13 +63,16 @@ internal static class QuantizationConfigReader
     /// <summary>Two sizes of a block; null when the key is absent or null.</summary>
     public static (int Rows, int Columns)? Block(ConfigReader json, string key)
     {
-        var sizes = json.Integers(key);
+        var sizes = json.Find(key)?.ValueKind == JsonValueKind.String ? SizesIn(json.Text(key, "")) : json.Integers(key);
         if (sizes.Count == 0) return null;
 
         bool isBlock = sizes is [>= 1 and <= LargestGroup, >= 1 and <= LargestGroup];
         json.Unsupported(!isBlock, key, "two sizes of 1 or more");
         return isBlock ? (sizes[0], sizes[1]) : null;
     }
+
+    // "128x128"
+    private static int[] SizesIn(string text) => [.. text.Split('x').Select(size => int.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : 0)];
 
     /// <summary>Inputs of a group; null for all, which some say by -1.</summary>
     public static int? GroupSize(ConfigReader json, string key) => json.OptionalInteger(key, -1, LargestGroup) is > 0 and { } size ? size : null;
@@ -70,23 +85,26 @@ internal static class QuantizationConfigReader
         json.Unsupported(json.Find("scale_fmt") is not null && json.Text("scale_fmt", "ue8m0") is not ("ue8m0" or "float"), "scale_fmt", "\"ue8m0\" or none");
         string experts = json.Find("expert_dtype") is null ? "fp8" : json.Text("expert_dtype", "fp8");
         json.Unsupported(experts is not ("fp8" or "fp4"), "expert_dtype", "\"fp8\" or \"fp4\"");
-        return Block(json, "weight_block_size") is var (rows, columns) ? new(Fp8Scales.Block, rows, columns) : new(Scales: null);
+        json.Unsupported(json.Find("weight_scale_semantics") is not null, "weight_scale_semantics", "none: scales multiply");
+        return Block(json, "weight_block_size") is var (rows, columns) ? new(Fp8Scales.Block, rows, columns)
+            : new(json.Keys.Contains("weight_block_size") ? Fp8Scales.TensorOrChannel : null);
     }
 
     private static QuantizationScheme.Gptq Gptq(ConfigReader json)
     {
         int bits = Bits(json, "bits", absent: 4, 2, 4, 8);
-        string format = json.Find("checkpoint_format") is null ? "gptq" : json.Text("checkpoint_format", "gptq");
-        json.Unsupported(format is not ("gptq" or "gptq_v2"), "checkpoint_format", "\"gptq\" or \"gptq_v2\"");
+        string[] formats = [.. FormatKeys.Where(key => json.Find(key) is not null).Select(key => json.Text(key, "gptq"))];
+        foreach (string key in FormatKeys) json.Unsupported(json.Find(key) is not null && json.Text(key, "gptq") is not ("gptq" or "gptq_v2"), key, "\"gptq\" or \"gptq_v2\"");
+        json.Fault(formats.Distinct().Count() > 1, $"checkpoint_format and format are {string.Join(" and ", formats)}; expected the same.");
         json.Unsupported(json.Find("pack_dtype") is not null && json.Text("pack_dtype", "int32") is not "int32", "pack_dtype", "\"int32\"");
-        json.Unsupported(json.Object("dynamic") is { IsEmpty: false }, "dynamic", "none: all modules alike");
-        return new(bits, GroupSize(json, "group_size"), format == "gptq");
+        return new(bits, GroupSize(json, "group_size"), formats is not ["gptq_v2", ..]) { HasGroupIndex = json.Flag("desc_act", false) };
     }
 
     private static QuantizationScheme.Awq Awq(ConfigReader json)
     {
         foreach (string key in (string[])["bits", "w_bit"]) Bits(json, key, absent: 4, 4);
-        json.Unsupported(json.Find("version") is not null && !json.Text("version", "gemm").Equals("gemm", StringComparison.OrdinalIgnoreCase), "version", "\"gemm\"");
+        foreach (string key in (string[])["version", "format", "checkpoint_format"])
+            json.Unsupported(json.Find(key) is not null && !json.Text(key, "gemm").Equals("gemm", StringComparison.OrdinalIgnoreCase), key, "\"gemm\"");
         json.Unsupported(!json.Flag("zero_point", true), "zero_point", "true");
         return new(GroupSize(json, json.Find("q_group_size") is null ? "group_size" : "q_group_size"));
     }
@@ -104,12 +122,14 @@ internal static class QuantizationConfigReader
     {
         string algorithm = json.Text("quant_algo", "");
         json.Fault(algorithm.Length == 0, "quant_algo is absent; expected the name of an algorithm.");
-        json.Unsupported(algorithm is not ("" or "NVFP4" or "FP8"), "quant_algo", "\"NVFP4\" or \"FP8\"");
+        json.Unsupported(algorithm is not ("" or "NVFP4" or "FP8" or "FP8_PER_CHANNEL_PER_TOKEN" or "FP8_PB_WO"), "quant_algo", "\"NVFP4\", \"FP8\", \"FP8_PER_CHANNEL_PER_TOKEN\" or \"FP8_PB_WO\"");
         json.Unsupported(json.Integer("group_size", 16, 1, LargestGroup) != 16 && algorithm == "NVFP4", "group_size", "16");
         return ForAll(algorithm switch
         {
             "NVFP4" => new QuantizationScheme.Nvfp4(),
-            "FP8" => new QuantizationScheme.Fp8(Scales: null),
+            "FP8" => new QuantizationScheme.Fp8(Fp8Scales.TensorOrChannel),
+            "FP8_PER_CHANNEL_PER_TOKEN" => new QuantizationScheme.Fp8(Fp8Scales.Channel),
+            "FP8_PB_WO" => new QuantizationScheme.Fp8(Fp8Scales.Block),
             _ => Unread,
         });
     }

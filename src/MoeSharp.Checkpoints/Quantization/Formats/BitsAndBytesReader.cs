@@ -16,6 +16,8 @@ internal static class BitsAndBytesReader
         if (scales is null || !parts.IsOf(codes, TensorType.I8) | !parts.IsMatrix(codes) | !parts.IsOf(scales, TensorType.F32)) return null;
         if (!parts.HasShape(scales, "a scale for each output", codes.Info.Shape[0])) return null;
 
+        if (parts.Find(CodeOrder) is { } order && (!parts.IsOf(order, TensorType.U8) || parts.Fault(!ScaleValues.IsZero(order), $"Tensor {TensorName.Quote(order.Info.Name)} is not 0: the weights lie in an order other than row by row, which is not supported."))) return null;
+
         parts.CheckScales(scales);
         return new BitsAndBytes8Matrix(codes.Info.Name, (int)codes.Info.Shape[0], (int)codes.Info.Shape[1], codes, scales);
     }
@@ -28,7 +30,7 @@ internal static class BitsAndBytesReader
         if (!IsOfKind(parts, scheme, kind == "fp4" ? BitsAndBytesKind.Fp4 : BitsAndBytesKind.Nf4)) return null;
 
         var state = parts.Require(kind == "fp4" ? StateFp4 : StateNf4, Why);
-        if (absmax is null || map is null || state is null || !parts.IsOf(state, TensorType.U8) | !parts.IsOf(codes, TensorType.U8)) return null;
+        if (absmax is null || map is null || state is null || !parts.IsOf(state, TensorType.U8) | !parts.IsOf(codes, [TensorType.U8, .. PlainMatrix.Types])) return null;      // bytes, that may be called numbers
         if (!parts.IsOf(map, TensorType.F32) | !parts.HasShape(map, "an entry for each code", TableCodes.Entries)) return null;
         if (ReadState(parts, state, kind) is not { } said) return null;
 
@@ -37,6 +39,7 @@ internal static class BitsAndBytesReader
         if (parts.Fault(!fits, $"Tensor {WeightParts.Shown(codes)}, but {TensorName.Quote(state.Info.Name)} says [{said.Rows}, {said.Columns}], which takes {bytes} bytes.")) return null;
         if (ReadScales(parts, absmax, said, (count + said.BlockSize - 1) / said.BlockSize) is not { } scales) return null;
 
+        parts.Warn(ScaleValues.HasNotFinite(map), $"Tensor {TensorName.Quote(map.Info.Name)} has entries that are not finite; the weights of these codes are not either.");
         float[] table = new float[TableCodes.Entries];
         ScaleValues.Read(map, 0, table);
         return new BitsAndBytes4Matrix(codes.Info.Name, said.Rows, said.Columns, kind, said.BlockSize, codes, table, scales);
@@ -75,7 +78,7 @@ internal static class BitsAndBytesReader
 
         try
         {
-            using var json = JsonDocument.Parse(tensor.Bytes(0, (int)tensor.Info.ByteCount).ToArray());
+            using var json = JsonDocument.Parse(tensor.Bytes(0, (int)tensor.Info.ByteCount).ToArray(), new() { AllowDuplicateProperties = false });
             var root = json.RootElement;
             bool isKnown = root.GetProperty("quant_type").GetString() == kind;
             long[] shape = [.. root.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64())];
@@ -85,6 +88,7 @@ internal static class BitsAndBytesReader
 
             parts.Fault(!isKnown, $"Tensor {name} says another quant_type than its name.");
             parts.Fault(shape is not [>= 1 and <= int.MaxValue, >= 1 and <= int.MaxValue], $"Tensor {name} says shape [{string.Join(", ", shape)}]; expected that of a matrix.");
+            parts.Warn(!float.IsFinite(offset), $"Tensor {name} says a nested_offset beyond float32; no weight is finite.");
             parts.Fault(blockSize < 1 || nested < 1, $"Tensor {name} says blocks of {blockSize}{(nested is null ? "" : $" and {nested}")}; expected 1 or more.");
             return parts.Faults.Count == 0 ? new((int)shape[0], (int)shape[1], blockSize, nested, offset) : null;
         }

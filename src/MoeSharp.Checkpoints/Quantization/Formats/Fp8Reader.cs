@@ -7,6 +7,8 @@ internal static class Fp8Reader
 {
     private const int UsualBlock = 128, MxGroup = 32;
 
+    private const string FusedGateUp = "gate_up_proj";
+
     public static WeightMatrix? Read(WeightParts parts, TensorData codes, TensorData scales, QuantizationScheme? scheme)
     {
         if (!parts.IsMatrix(codes)) return null;
@@ -39,18 +41,22 @@ internal static class Fp8Reader
         if (!parts.IsOf(scales, [.. ScaleValues.Floats, .. ScaleValues.Exponents])) return null;
 
         var shape = scales.Info.Shape;
-        switch (scheme?.Scales ?? Guess(parts, shape, rows))
+        var what = scheme?.Scales ?? Guess(scales, rows);
+        int? half = HalfOf(parts, scales, rows);
+        bool isWhole = shape.All(size => size == 1) || (half is not null && shape is [_, 1]);
+        if (what == Fp8Scales.TensorOrChannel) what = isWhole ? Fp8Scales.Tensor : Fp8Scales.Channel;
+        switch (what)
         {
             case Fp8Scales.Tensor:
-                bool isOne = shape.All(size => size == 1);
-                parts.Fault(!isOne, $"Tensor {WeightParts.Shown(scales)}; expected one scale for the tensor.");
-                return isOne ? ScaleGrid.Over(columns, scales, rows, columns) : null;
+                parts.Fault(!isWhole, $"Tensor {WeightParts.Shown(scales)}; expected one scale for the tensor.");
+                return isWhole ? ScaleGrid.Over(columns, scales, half ?? rows, columns) : null;
             case Fp8Scales.Channel:
                 bool isPerRow = shape is [var size, ..] && size == rows && shape.Skip(1).All(rest => rest == 1) && shape.Count <= 2;
                 parts.Fault(!isPerRow, $"Tensor {WeightParts.Shown(scales)}; expected [{rows}, 1]: a scale for each output.");
                 return isPerRow ? ScaleGrid.Over(columns, scales, 1, columns) : null;
             default:
                 var (blockRows, blockColumns) = (scheme?.BlockRows ?? UsualBlock, scheme?.BlockColumns ?? UsualBlock);
+                if (rows <= blockRows) blockRows = half ?? blockRows;
                 return parts.HasShape(scales, $"a scale for each {blockRows}x{blockColumns} of [{rows}, {columns}]", Ceiling(rows, blockRows), Ceiling(columns, blockColumns))
                     ? ScaleGrid.Over(columns, scales, blockRows, blockColumns)
                     : null;
@@ -58,12 +64,18 @@ internal static class Fp8Reader
     }
 
     // a grid of one is never taken for a scale of the tensor: it may be a grid that is too short
-    private static Fp8Scales Guess(WeightParts parts, IReadOnlyList<long> shape, int rows)
+    private static Fp8Scales Guess(TensorData scales, int rows)
     {
+        var shape = scales.Info.Shape;
         if (shape.Count == 0 || shape is [1]) return Fp8Scales.Tensor;
 
-        return parts.Has(WeightScale) && shape.Count <= 2 && shape[0] == rows && shape.Skip(1).All(size => size == 1) ? Fp8Scales.Channel : Fp8Scales.Block;
+        bool isPerRow = shape[0] == rows && shape.Skip(1).All(size => size == 1) && ScaleValues.Floats.Contains(scales.Info.Type);
+        return rows > 1 && isPerRow ? Fp8Scales.Channel : Fp8Scales.Block;
     }
+
+    // transformers gives a fused gate and up two rows of scales also where the tensor, or blocks as high, would have one: the rows of each
+    private static int? HalfOf(WeightParts parts, TensorData scales, int rows) =>
+        parts.Name.EndsWith(FusedGateUp, StringComparison.Ordinal) && parts.Has(StackedScaleInverse) && scales.Info.Shape is [2, ..] && rows % 2 == 0 ? rows / 2 : null;
 
     private static string Words(ScaleGrid grid, int rows, int columns) => grid switch
     {

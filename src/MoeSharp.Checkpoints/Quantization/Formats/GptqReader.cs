@@ -39,6 +39,7 @@ internal static class GptqReader
         int rows = (int)all.Scales.Info.Shape[1], bits = scheme?.Bits ?? GuessBits(parts, all);
         long inputs = all.Codes.Info.Shape[0] * (WordBits / bits);
         if (parts.Fault(inputs > int.MaxValue, $"Tensor {WeightParts.Shown(all.Codes)}; rows are too long.")) return null;
+        if (scheme is { HasGroupIndex: true } && parts.Require(GptqGroups, "the config says desc_act = true") is null) return null;
         if (ReadGroups(parts, all, (int)inputs, scheme is not null, scheme?.GroupSize, WordBits / bits) is not { } groups) return null;
 
         bool isVersion1 = scheme?.IsVersion1 ?? true;

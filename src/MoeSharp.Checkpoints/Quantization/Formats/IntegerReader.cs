@@ -36,12 +36,18 @@ internal static class IntegerReader
         parts.CheckScales(scales);
         var zeros = parts.Find(ZeroPoint);
         parts.Fault(scheme is { IsSymmetric: false } && zeros is null, $"Tensor {TensorName.Quote(parts.Name + ZeroPoint)} is missing; the config says symmetric = false.");
-        if (zeros is null) return new ScaledMatrix<SignedByteCode>(codes.Info.Name, "int8 (int-quantized)", rows, columns, codes, grid);
+        if (zeros is not null && !parts.IsOf(zeros, TensorType.I8) | !parts.HasShape(zeros, "a zero point for each scale", [.. scales.Info.Shape])) return null;
+        if (zeros is not null && scheme is { IsSymmetric: true } && parts.Fault(!ScaleValues.IsZero(zeros), $"Tensor {TensorName.Quote(zeros.Info.Name)} has zero points; the config says symmetric = true.")) return null;
+        if (ReadOrder(parts, columns, grid) is not { } groups) return null;
 
-        return parts.IsOf(zeros, TensorType.I8) & parts.HasShape(zeros, "a zero point for each scale", [.. scales.Info.Shape])
-            ? new SignedByteMatrix(codes.Info.Name, rows, columns, grid, codes, zeros)
-            : null;
+        return zeros is null && groups.OfColumn is null
+            ? new ScaledMatrix<SignedByteCode>(codes.Info.Name, "int8 (int-quantized)", rows, columns, codes, grid)
+            : new SignedByteMatrix(codes.Info.Name, rows, columns, groups, grid, codes, zeros);
     }
+
+    private static IntegerGroups? ReadOrder(WeightParts parts, int columns, ScaleGrid grid) => parts.Find(GroupIndex) is { } index
+        ? GroupIndexReader.Read(parts, index, columns, grid.BlockColumns, grid.Across, isIgnoredWhenNegative: true)
+        : new(grid.BlockColumns, grid.Across, null);
 
     // a scale for the tensor, for each output, or for each group of inputs
     private static ScaleGrid? ByteGrid(WeightParts parts, TensorData scales, int rows, int columns, QuantizationScheme.Integer8? scheme)
@@ -58,12 +64,13 @@ internal static class IntegerReader
 
     private static (int Rows, int Columns)? ReadShape(WeightParts parts, TensorData shape)
     {
-        if (!parts.IsOf(shape, TensorType.I64, TensorType.I32) | !parts.HasShape(shape, "outputs and inputs", 2)) return null;
+        bool isOfStack = shape.Info.Shape is [3];      // experts first
+        if (!parts.IsOf(shape, TensorType.I64, TensorType.I32) || !(isOfStack || parts.HasShape(shape, "outputs and inputs", 2))) return null;
 
         int size = shape.Info.Type.BitSize() / 8;
         long At(int index) => size == sizeof(long) ? BinaryPrimitives.ReadInt64LittleEndian(shape.Bytes(index * size, size)) : BinaryPrimitives.ReadInt32LittleEndian(shape.Bytes(index * size, size));
 
-        var (rows, columns) = (At(0), At(1));
+        var (rows, columns) = isOfStack ? (At(1), At(2)) : (At(0), At(1));
         bool isFaulty = rows is < 1 or > int.MaxValue || columns is < 1 or > int.MaxValue;
         return parts.Fault(isFaulty, $"Tensor {TensorName.Quote(shape.Info.Name)} says [{rows}, {columns}], which no matrix has.") ? null : ((int)rows, (int)columns);
     }

@@ -45,17 +45,21 @@ internal static class ScaleValues
     }
 
     /// <summary>Whether a byte occurs in a tensor.</summary>
-    public static bool HasByte(TensorData tensor, byte wanted)
-    {
-        const int Part = 1 << 20;
+    public static bool HasByte(TensorData tensor, byte wanted) => AnyPart(tensor, part => part.Contains(wanted));
 
-        for (long first = 0; first < tensor.Info.ByteCount; first += Part)
+    /// <summary>Whether all bytes of a tensor are 0.</summary>
+    public static bool IsZero(TensorData tensor) => !AnyPart(tensor, part => part.ContainsAnyExcept((byte)0));
+
+    /// <summary>Whether one of its values, of 32 bits, is not finite.</summary>
+    public static bool HasNotFinite(TensorData tensor) => AnyPart(tensor, part =>
+    {
+        foreach (float value in MemoryMarshal.Cast<byte, float>(part))
         {
-            if (tensor.Bytes(first, (int)Math.Min(Part, tensor.Info.ByteCount - first)).Contains(wanted)) return true;
+            if (!float.IsFinite(value)) return true;
         }
 
         return false;
-    }
+    });
 
     /// <summary>What is odd about the first odd scale.</summary>
     public static ScaleOddity FindOddity(TensorData tensor)
@@ -74,6 +78,15 @@ internal static class ScaleValues
         }
 
         return ScaleOddity.None;
+    }
+
+    private static bool AnyPart(TensorData tensor, Func<ReadOnlySpan<byte>, bool> isWanted)
+    {
+        const int Part = 1 << 20;
+
+        bool isFound = false;
+        for (long first = 0; first < tensor.Info.ByteCount && !isFound; first += Part) isFound = isWanted(tensor.Bytes(first, (int)Math.Min(Part, tensor.Info.ByteCount - first)));
+        return isFound;
     }
 }
 

@@ -1,34 +1,32 @@
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// compressed-tensors <c>int-quantized</c> with zero points: signed bytes for numbers and for zero points. Without zero points it is a
-/// <see cref="ScaledMatrix{TCode}"/>.
+/// compressed-tensors <c>int-quantized</c> with zero points, or with columns in any order of groups: signed bytes for numbers and for zero
+/// points. Without either it is a <see cref="ScaledMatrix{TCode}"/>.
 /// </summary>
-internal sealed class SignedByteMatrix(string name, int rows, int columns, ScaleGrid grid, TensorData codes, TensorData zeros) : WeightMatrix(name, rows, columns)
+internal sealed class SignedByteMatrix(string name, int rows, int columns, IntegerGroups groups, ScaleGrid grid, TensorData codes, TensorData? zeros)
+    : IntegerMatrix(name, rows, columns, groups)
 {
-    /// <inheritdoc/>
-    public override string Format => "int8, asymmetric (int-quantized)";
+    private const int Offset = 128;     // numbers and zero points as bytes without sign: it drops out of their difference
 
     /// <inheritdoc/>
-    public override IReadOnlyList<TensorData> Parts => [codes, grid.Scales, zeros];
+    public override string Format => $"int8{(zeros is null ? "" : ", asymmetric")}{(Groups.OfColumn is null ? "" : ", g_idx")} (int-quantized)";
 
-    internal override float Value(int row, int column) =>
-        ((sbyte)codes.Bytes((long)row * Columns + column, 1)[0] - ZeroAt(row, column / grid.BlockColumns)) * grid.At(row, column);
+    /// <inheritdoc/>
+    public override IReadOnlyList<TensorData> Parts => zeros is null ? [codes, grid.Scales] : [codes, grid.Scales, zeros];
 
-    private protected override void DecodeRows(int firstRow, int rowCount, Span<float> destination)
+    public override int Bits => 8;
+
+    protected override int Code(int row, int column) => (sbyte)codes.Bytes((long)row * Columns + column, 1)[0] + Offset;
+
+    protected override int Zero(int row, int group) => (zeros is null ? 0 : (sbyte)zeros.Bytes((long)(row / grid.BlockRows) * grid.Across + group, 1)[0]) + Offset;
+
+    protected override float Scale(int row, int group) => grid.At(row, group * grid.BlockColumns);
+
+    protected override ReadOnlySpan<byte> Codes(int firstRow, int rowCount, Span<byte> buffer)
     {
-        for (int i = 0; i < rowCount; i++)
-        {
-            int row = firstRow + i;
-            var to = destination.Slice(i * Columns, Columns);
-            ScaledCodes.Decode<SignedByteCode>(codes.Bytes((long)row * Columns, Columns), 1, to);
-            for (int column = 0; column < Columns; column += grid.BlockColumns)
-            {
-                var (zero, scale) = (ZeroAt(row, column / grid.BlockColumns), grid.At(row, column));
-                foreach (ref float value in to.Slice(column, Math.Min(grid.BlockColumns, Columns - column))) value = (value - zero) * scale;
-            }
-        }
+        codes.Bytes((long)firstRow * Columns, buffer.Length).CopyTo(buffer);
+        foreach (ref byte code in buffer) code ^= Offset;
+        return buffer;
     }
-
-    private sbyte ZeroAt(int row, int block) => (sbyte)zeros.Bytes((long)(row / grid.BlockRows) * grid.Across + block, 1)[0];
 }
