@@ -4,7 +4,7 @@ namespace MoeSharp.Checkpoints;
 internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place, IWeightIndex index)
 {
     private static readonly string[] Embeddings =
-        ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight"];
+        ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "language_model.embed_tokens.weight", "embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight", "wte.weight"];
 
     // parts of names, whatever the family, of tensors that are no part of a MoE layer
     private static readonly string[] KnownParts =

@@ -6,8 +6,11 @@ namespace MoeSharp.Checkpoints;
 /// </summary>
 internal sealed record LayerLayout
 {
+    /// <summary>Prefixes that many families have.</summary>
+    public static IReadOnlyList<string> UsualPrefixes { get; } = ["model.layers.{l}.", "model.language_model.layers.{l}.", "language_model.model.layers.{l}.", "language_model.layers.{l}.", "layers.{l}."];
+
     /// <summary>What stands before the names, <c>{l}</c> for the layer. Wrappers of several modalities put more in front.</summary>
-    public IReadOnlyList<string> Prefixes { get; init; } = ["model.layers.{l}.", "model.language_model.layers.{l}.", "language_model.model.layers.{l}.", "layers.{l}."];
+    public IReadOnlyList<string> Prefixes { get; init; } = UsualPrefixes;
 
     /// <summary>The router's matrix [E, D], without <c>.weight</c>.</summary>
     public required string Router { get; init; }

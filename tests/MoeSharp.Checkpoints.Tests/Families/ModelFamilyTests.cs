@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using MoeSharp.TestKit;
 
 namespace MoeSharp.Checkpoints.Tests;
@@ -37,6 +38,46 @@ public sealed class ModelFamilyTests
         var error = Assert.Throws<CheckpointException>(() => Read(each.Json.Replace("{\"model_type\"", "{\"hidden_act\":\"tanh\",\"model_type\"", StringComparison.Ordinal), out _));
 
         Assert.Contains("hidden_act is \"tanh\"", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"moe_normalize_expert_weights": 2.0}""", Renormalization.PNorm, 2)]
+    [InlineData("""{"moe_normalize_expert_weights": null}""", Renormalization.Never, 1)]
+    [InlineData("{}", Renormalization.PNorm, 1)]        // the default of the class, which transformers leaves out
+    public void Read_DbrxsPower_IsOneWhereItIsAbsentAndNoneWhereItIsNull(string given, Renormalization renormalize, double power)
+    {
+        string json = Changed("dbrx", config =>
+        {
+            var experts = config["ffn_config"]!.AsObject();
+            experts.Remove("moe_normalize_expert_weights");
+            foreach (var (key, value) in JsonNode.Parse(given)!.AsObject()) experts[key] = value?.DeepClone();
+        });
+
+        var router = ((MlpOptions.Sparse)Read(json, out _).Layers[0]).Moe.Router;
+
+        Assert.Equal((renormalize, power), (router.Renormalize, router.RenormalizePower));
+    }
+
+    [Theory]
+    [InlineData("jamba", "num_experts", "1")]       // of which each token would take two
+    [InlineData("llama4_text", "moe_layers", "[]")]
+    public void Read_AModelWithoutExperts_IsDense(string family, string key, string value) =>
+        Assert.Empty(Read(Changed(family, config => config[key] = JsonNode.Parse(value)), out _).MoeLayers);
+
+    [Theory]
+    [InlineData("deepseek_v3", "routed_scaling_factor", null, "routed_scaling_factor is absent")]
+    [InlineData("kimi_k2", "routed_scaling_factor", null, "routed_scaling_factor is absent")]
+    [InlineData("glm4_moe_lite", "routed_scaling_factor", null, "routed_scaling_factor is absent")]
+    [InlineData("ernie4_5_moe", "moe_norm_min", "0.5", "moe_norm_min is 0.5, which is not supported; expected at most 1e-8")]
+    public void Read_AnOptionThatIsNotUnderstoodAlike_IsNamed(string family, string key, string? value, string fault)
+    {
+        string json = Changed(family, config =>
+        {
+            config.Remove(key);
+            if (value is not null) config[key] = JsonNode.Parse(value);
+        });
+
+        Assert.Contains(fault, Assert.Throws<CheckpointException>(() => Read(json, out _)).Message, StringComparison.Ordinal);
     }
 
     /// <summary>What layer types, prefix and way of storing a family's files have: every weight is found where it was written.</summary>
@@ -127,6 +168,13 @@ public sealed class ModelFamilyTests
         written.Fill();
         written.Write(folder, each.Json);
         return written;
+    }
+
+    private static string Changed(string family, Action<JsonObject> change)
+    {
+        var config = JsonNode.Parse(FamilyCases.All.Single(each => each.Family == family).Json)!.AsObject();
+        change(config);
+        return config.ToJsonString();
     }
 
     private static ModelDescription Read(string json, out IReadOnlyList<string> warnings)

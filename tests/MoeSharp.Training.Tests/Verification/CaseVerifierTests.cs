@@ -54,6 +54,20 @@ public sealed class CaseVerifierTests
     }
 
     [Fact]
+    public void Verify_AModelThatDoesNotRunWhole_HoldsInItsBlocksAndSkipsTheRest()
+    {
+        using var folder = CopyOf("qwen3_moe");
+        string config = File.ReadAllText(folder.File("config.json"));
+        File.WriteAllText(folder.File("config.json"), config.Insert(config.LastIndexOf('}'), """, "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}"""));
+
+        var report = CaseVerifier.Verify(folder.Path);
+
+        Assert.True(report.Passed);
+        Assert.Contains(report.Rows, row => row.Tensor == "layers.1.moe.output");
+        Assert.Contains("logits", report.Skipped);
+    }
+
+    [Fact]
     public void Verify_AChangedOption_Fails()
     {
         using var folder = CopyOf("qwen3_moe");

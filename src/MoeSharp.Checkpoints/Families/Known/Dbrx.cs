@@ -2,6 +2,8 @@ namespace MoeSharp.Checkpoints;
 
 internal static partial class ModelFamilies
 {
+    private const string PowerKey = "moe_normalize_expert_weights";
+
     /// <summary>DBRX: softmax, divided by a norm of the selected weights; the rows of all experts follow each other in one matrix.</summary>
     internal static readonly ModelFamily Dbrx = new()
     {
@@ -11,7 +13,8 @@ internal static partial class ModelFamilies
             var config = outer.WithMoeIn("ffn_config");
             var activation = config.Moe.Object("ffn_act_fn") is { } function ? FamilyConfig.Activation(function, "name") : ExpertActivation.Silu;
             var layer = config.Layer(config.Width("ffn_hidden_size"), "");
-            double? power = config.Moe.Find("moe_normalize_expert_weights") is null ? null : config.Moe.Number("moe_normalize_expert_weights", 1, 0, isExclusive: true);
+            bool isNone = config.Moe.Find(PowerKey) is null && config.Moe.Keys.Contains(PowerKey);        // null for none; 1 where the key is absent
+            double? power = isNone ? null : config.Moe.Number(PowerKey, 1, 0, isExclusive: true);
             var router = layer.Router with { Renormalize = power is null ? Renormalization.Never : Renormalization.PNorm, RenormalizePower = power ?? 1 };
             var model = config.Model(config.Every(layer with { Router = router, Experts = layer.Experts with { Activation = activation } }), NormKind.LayerNormWithoutBias);
             int keyValueHeads = outer.Json.Object("attn_config")?.OptionalInteger("kv_n_heads", 1, 1 << 16) ?? model.Attention.HeadCount;
@@ -21,7 +24,7 @@ internal static partial class ModelFamilies
         [
             new()
             {
-                Prefixes = ["transformer.blocks.{l}."],
+                Prefixes = ["transformer.blocks.{l}.", "blocks.{l}."],
                 Router = "ffn.router.layer",
                 Experts =
                 [

@@ -83,6 +83,7 @@ internal static partial class ModelFamilies
 
     private static LayerLayout DeepseekLayout => new()
     {
+        Prefixes = [.. LayerLayout.UsualPrefixes, "language_model.model.blocks.{l}."],      // the last as transformers 5 saves Kimi-K2.5
         Router = "mlp.gate",
         CorrectionBias = "mlp.gate.e_score_correction_bias",
         Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")],

@@ -15,15 +15,19 @@ internal static partial class ModelFamilies
     };
 
     // keys that converters leave out where they say nothing
-    private const string Ungrouped = """{"n_group": 1, "topk_group": 1, "norm_topk_prob": false}""";
+    private const string Ungrouped = """{"n_group": 1, "topk_group": 1, "norm_topk_prob": false, "routed_scaling_factor": 1}""";
 
     private const string SigmoidMethod = """{"scoring_func": "sigmoid", "topk_method": "noaux_tc"}""";
 
     private static ModelDescription DescribeDeepseekV3(FamilyConfig config)
     {
         config.Json.Fault(config.Json.Find("n_group") is null, "n_group is absent; expected the number of groups, 1 for none: the defaults of implementations differ.");
+        RequireScale(config);
         return DescribeSigmoid(config, firstSparse: 3);
     }
+
+    private static void RequireScale(FamilyConfig config) =>
+        config.Json.Fault(config.Json.Find("routed_scaling_factor") is null, "routed_scaling_factor is absent; expected the factor of the weights: the defaults of implementations differ.");
 
     /// <summary>The router of DeepSeek-V3, which many families took over; what their configs leave out differs.</summary>
     private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true) =>

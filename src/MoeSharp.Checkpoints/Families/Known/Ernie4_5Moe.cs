@@ -11,6 +11,8 @@ internal static partial class ModelFamilies
             var json = config.Json;
             config.Require("use_bias", false);
             config.Require("moe_gate_act", "softmax");
+            double least = json.Number("moe_norm_min", 1e-12, 0, isExclusive: false);
+            json.Unsupported(least > 1e-8, "moe_norm_min", "at most 1e-8");     // the sum is divided by itself or by this: here it is added, which is the same for sums of weights
             int width = config.Width("moe_intermediate_size");
             int first = json.Integer("moe_layer_start_index", 1, 0, int.MaxValue), last = json.Integer("moe_layer_end_index", -1, -1, int.MaxValue);
             int interval = json.Integer("moe_layer_interval", 1, 1, int.MaxValue);
@@ -19,8 +21,7 @@ internal static partial class ModelFamilies
             var layer = config.Layer(width);
             var moe = layer with
             {
-                // the sum is divided by itself or by this least value; sums are never as small as where adding it differs
-                Router = layer.Router with { HasCorrectionBias = true, Renormalize = Renormalization.Always, RenormalizeEpsilon = json.Number("moe_norm_min", 1e-12, 0, isExclusive: false) },
+                Router = layer.Router with { HasCorrectionBias = true, Renormalize = Renormalization.Always, RenormalizeEpsilon = least },
                 Shared = config.Shared("moe_num_shared_experts", width),
             };
             return config.Model(config.Where(index => (index + 1) % interval == 0 && index >= first && index <= last, moe, SparseLayers.DenseWidth(config)));

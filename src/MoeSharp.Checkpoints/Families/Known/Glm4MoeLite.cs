@@ -6,7 +6,11 @@ internal static partial class ModelFamilies
     internal static readonly ModelFamily Glm4MoeLite = new()
     {
         ModelTypes = ["glm4_moe_lite"],
-        Describe = config => DescribeSigmoid(config, firstSparse: 1),
+        Describe = config =>
+        {
+            RequireScale(config);
+            return DescribeSigmoid(config, firstSparse: 1);
+        },
         Layouts = [DeepseekLayout],
     };
 }

@@ -10,9 +10,9 @@ internal static partial class ModelFamilies
         {
             int width = config.Width("intermediate_size"), period = config.Json.Integer("expert_layer_period", 2, 1, int.MaxValue);
             int offset = config.Json.Integer("expert_layer_offset", 1, 0, int.MaxValue);
-            var layer = config.Layer(width);
-            bool hasExperts = layer.Router.ExpertCount > 1;     // one expert is a dense layer
-            return config.Model(config.Where(index => hasExperts && index % period == offset, layer, width));
+            if (config.Json.Find("num_experts") is not null && config.Json.Integer("num_experts", 0, 0, int.MaxValue) == 1) return config.Model(config.None(width));      // a dense layer
+
+            return config.Model(config.Where(index => index % period == offset, config.Layer(width), width));
         },
         Layouts =
         [

@@ -51,7 +51,7 @@ internal static partial class ModelFamilies
     private static Func<int, bool> SparseByList(FamilyConfig config)
     {
         var listed = config.Json.Integers("moe_layers");
-        if (config.Json.Find("moe_layers") is not null && listed.Count > 0) return listed.Contains;
+        if (config.Json.Find("moe_layers") is not null) return listed.Contains;
 
         int step = config.Json.Integer("interleave_moe_layer_step", 1, 1, int.MaxValue);
         return index => index >= step - 1 && (index - (step - 1)) % step == 0;
