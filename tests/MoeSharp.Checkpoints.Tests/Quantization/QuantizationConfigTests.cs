@@ -40,6 +40,7 @@ public sealed class QuantizationConfigTests
     [InlineData("""{"quant_method": "gptq", "bits": 3, "group_size": 128}""", "bits is 3, which is not supported; expected 2 or 4 or 8")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}""", "checkpoint_format is \"marlin\"")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "dynamic": {"+:.*gate": {"bits": 8}}}""", "dynamic is ")]
+    [InlineData("""{"quant_method": "gptq", "bits": 4, "dynamic": {"": {}}}""", "dynamic is ")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "dynamic": {"-:(": {}}}""", "'re:(' is no pattern")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "format": "marlin"}""", "format is \"marlin\"")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "format": "gptq", "checkpoint_format": "gptq_v2"}""", "checkpoint_format and format are gptq_v2 and gptq")]

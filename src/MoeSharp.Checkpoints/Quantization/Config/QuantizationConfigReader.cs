@@ -39,9 +39,11 @@ internal static class QuantizationConfigReader
     // GPTQModel: rules of other values for some modules, of which only those that leave modules out can be read
     private static IEnumerable<string> LeftOut(ConfigReader json)
     {
+        const string Out = "-:";
         string[] rules = json.Object("dynamic") is { } dynamic ? [.. dynamic.Keys] : [];
-        json.Unsupported(Array.Exists(rules, rule => !rule.StartsWith("-:", StringComparison.Ordinal)), "dynamic", "none but rules that leave modules out, after \"-:\"");
-        return rules.Select(rule => $"re:{rule[2..]}");
+        string[] leftOut = [.. rules.Where(rule => rule.StartsWith(Out, StringComparison.Ordinal))];
+        json.Unsupported(leftOut.Length < rules.Length, "dynamic", $"none but rules that leave modules out, after \"{Out}\"");
+        return leftOut.Select(rule => $"re:{rule[Out.Length..]}");
     }
 
     /// <summary>Notes a fault for patterns that cannot be matched.</summary>
