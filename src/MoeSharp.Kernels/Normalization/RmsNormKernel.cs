@@ -117,12 +117,6 @@ internal static unsafe class RmsNormKernel
     {
         Debug.Assert(rows >= 0, "a number of rows");
         int blocks = (rows + BlockRows - 1) / BlockRows;
-        if (blocks <= 1)
-        {
-            if (rows > 0) body(0, rows, 0);
-            return;
-        }
-
         WorkerPool.Shared.ForEach(blocks, block => body(block * BlockRows, Math.Min(rows, (block + 1) * BlockRows), block));
     }
 }

@@ -92,9 +92,9 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
-    /// <summary>Runs <paramref name="body"/> for 0 up to <paramref name="count"/>, each once and in no certain order.</summary>
+    /// <summary>Runs <paramref name="body"/> for 0 up to <paramref name="count"/>, each once and in no certain order. For one, nobody is woken.</summary>
     /// <exception cref="Exception">The first error of any thread, after all have left.</exception>
-    public void ForEach(int count, Action<int> body) => Run(new IndexedWork(count, Threads, body), wakes: true);
+    public void ForEach(int count, Action<int> body) => Run(new IndexedWork(count, Threads, body), wakes: count > 1);
 
     /// <summary>Ends the threads once they have nothing to do; later calls run on the caller alone.</summary>
     public void Dispose()

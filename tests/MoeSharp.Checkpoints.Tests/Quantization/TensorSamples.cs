@@ -110,6 +110,7 @@ internal sealed record TensorSample(string Name, MemoryTensors Tensors, string? 
             }
         }
 
+        yield return new("packed int4, a scale for the tensor", Packed(random, 4, 19, 77, 77, isSymmetric: true, hasIndex: false).With(random, ".weight_scale", TensorType.BF16, [1]), null);
         yield return new("int8 channels", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.BF16, [19, 1]), null);
         yield return new("int8 groups, asymmetric", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.F32, [19, 11]).With(random, ".weight_zero_point", TensorType.I8, [19, 11]), null);
         yield return new("int8 tensor, asymmetric", With(random, ".weight", TensorType.I8, [19, 77]).With(random, ".weight_scale", TensorType.F32, [1]).With(random, ".weight_zero_point", TensorType.I8, [1]), null);

@@ -12,9 +12,10 @@ internal static class IntegerReader
     {
         var scales = parts.Require(WeightScale, "pack-quantized weights need scales");
         var shape = parts.Require(PackedShape, "pack-quantized weights state their shape there");
-        if (scales is null || shape is null || !parts.IsMatrix(codes) | !parts.IsOf(scales, ScaleValues.Floats) | !parts.IsMatrix(scales)) return null;
+        if (scales is null || shape is null || !parts.IsMatrix(codes) | !parts.IsOf(scales, ScaleValues.Floats)) return null;
         if (ReadShape(parts, shape) is not var (rows, columns) || ReadBits(parts, codes, rows, columns, scheme) is not { } bits) return null;
-        if (ReadGroups(parts, scales, rows, columns, scheme) is not { } groups) return null;
+        bool isOfTensor = scales.Info.Shape is [] or [1];
+        if ((isOfTensor ? new IntegerGroups(columns, 1, null) : ReadGroups(parts, scales, rows, columns, scheme)) is not { } groups) return null;
 
         var zeros = parts.Find(ZeroPoint);
         parts.Fault(scheme is { IsSymmetric: false } && zeros is null, $"Tensor {TensorName.Quote(parts.Name + ZeroPoint)} is missing; the config says symmetric = false.");
@@ -22,7 +23,7 @@ internal static class IntegerReader
         if (zeros is not null && !parts.IsOf(zeros, TensorType.I32) | !parts.HasShape(zeros, "zero points in words along the outputs", Ceiling(rows, WordBits / bits), groups.Count)) return null;
 
         parts.CheckScales(scales);
-        return new PackedIntegerMatrix(codes.Info.Name, rows, columns, bits, groups, codes, scales, zeros);
+        return new PackedIntegerMatrix(codes.Info.Name, rows, columns, bits, groups, codes, ScaleGrid.Over(columns, scales, isOfTensor ? rows : 1, groups.Size), zeros);
     }
 
     public static WeightMatrix? ReadBytes(WeightParts parts, TensorData codes, QuantizationScheme.Integer8? scheme)
@@ -84,6 +85,8 @@ internal static class IntegerReader
 
     private static IntegerGroups? ReadGroups(WeightParts parts, TensorData scales, int rows, int columns, QuantizationScheme.PackedInteger? scheme)
     {
+        if (!parts.IsMatrix(scales)) return null;
+
         long count = scales.Info.Shape[1];
         bool isOpen = scheme is null && columns % count != 0;
         if (parts.Fault(isOpen, $"Tensor {WeightParts.Shown(scales)}; {columns} inputs are no whole groups, so the config must say how large groups are.")) return null;

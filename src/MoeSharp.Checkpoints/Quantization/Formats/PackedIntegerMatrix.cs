@@ -4,7 +4,7 @@ namespace MoeSharp.Checkpoints;
 /// compressed-tensors <c>pack-quantized</c>: 32-bit words along the inputs, lowest bits first, numbers stored with an offset of half their
 /// range (int4: q = nibble - 8), zero points packed likewise but along the outputs.
 /// </summary>
-internal sealed class PackedIntegerMatrix(string name, int rows, int columns, int bits, IntegerGroups groups, TensorData codes, TensorData scales, TensorData? zeros)
+internal sealed class PackedIntegerMatrix(string name, int rows, int columns, int bits, IntegerGroups groups, TensorData codes, ScaleGrid grid, TensorData? zeros)
     : IntegerMatrix(name, rows, columns, groups)
 {
     private const int WordBits = 32;
@@ -13,7 +13,7 @@ internal sealed class PackedIntegerMatrix(string name, int rows, int columns, in
     public override string Format => $"int{Bits} in groups of {Groups.Size}{(zeros is null ? "" : ", asymmetric")}{(Groups.OfColumn is null ? "" : ", g_idx")} (pack-quantized)";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<TensorData> Parts => zeros is null ? [codes, scales] : [codes, scales, zeros];
+    public override IReadOnlyList<TensorData> Parts => zeros is null ? [codes, grid.Scales] : [codes, grid.Scales, zeros];
 
     public override int Bits => bits;
 
@@ -32,11 +32,11 @@ internal sealed class PackedIntegerMatrix(string name, int rows, int columns, in
         return (int)(word >> (row % perWord * Bits)) & ((1 << Bits) - 1);
     }
 
-    protected override float Scale(int row, int group) => ScaleValues.Read(scales, (long)row * Groups.Count + group);
+    protected override float Scale(int row, int group) => grid.At(row, group * grid.BlockColumns);
 
     protected override void ReadGroups(int row, Span<int> zeroPoints, Span<float> to)
     {
-        ScaleValues.Read(scales, (long)row * Groups.Count, to);
+        grid.Read(row, to);
         for (int group = 0; group < zeroPoints.Length; group++) zeroPoints[group] = Zero(row, group);
     }
 
