@@ -71,13 +71,13 @@ internal static partial class ModelFamilies
     private static bool IsSigmoid(GgufFile file) => file.Metadata.TryGetValue($"{file.Architecture}.expert_gating_func", out var gating) && gating.GetInteger() == SigmoidGating;
 
     /// <summary>What DeepSeek-V2 and its successors share: dense layers first, and shared experts of the routed ones' width.</summary>
-    private static ModelDescription DescribeDeepseek(FamilyConfig config, Func<RouterOptions, RouterOptions> route, int firstSparse = 0)
+    private static ModelDescription DescribeDeepseek(FamilyConfig config, Func<RouterOptions, RouterOptions> route, int firstSparse = 0, string sharedKey = "n_shared_experts")
     {
         config.Require("mlp_bias", false);
         config.Require("moe_layer_freq", 1);
         int width = config.Width("moe_intermediate_size");
         var layer = config.Layer(width);
-        var moe = layer with { Router = route(layer.Router with { Scale = config.Scale() }), Shared = config.Shared("n_shared_experts", width) };
+        var moe = layer with { Router = route(layer.Router with { Scale = config.Scale() }), Shared = config.Shared(sharedKey, width) };
         return config.Model(config.AfterFirst(moe, absent: firstSparse));
     }
 

@@ -30,8 +30,8 @@ internal static partial class ModelFamilies
         config.Json.Fault(config.Json.Find("routed_scaling_factor") is null, "routed_scaling_factor is absent; expected the factor of the weights: the defaults of implementations differ.");
 
     /// <summary>The router of DeepSeek-V3, which many families took over; what their configs leave out differs.</summary>
-    private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true) =>
-        DescribeDeepseek(config, router => SigmoidWithBias(config, router, renormalizes), firstSparse);
+    private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true, string sharedKey = "n_shared_experts") =>
+        DescribeDeepseek(config, router => SigmoidWithBias(config, router, renormalizes), firstSparse, sharedKey);
 
     private static RouterOptions SigmoidWithBias(FamilyConfig config, RouterOptions router, bool renormalizes)
     {
