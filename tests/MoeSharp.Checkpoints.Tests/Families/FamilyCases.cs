@@ -9,6 +9,8 @@ internal static class FamilyCases
 
     public static IReadOnlyList<FamilyCase> All { get; } =
     [
+        new("afmoe", """{"num_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "num_shared_experts": 2, "num_dense_layers": 2, "score_func": "sigmoid", "route_norm": true, "route_scale": 2.826, "num_expert_groups": 1}""",
+            """{"router": {"score": "sigmoid", "correction_bias": true, "renormalize": "always", "epsilon": 1e-20, "scale": 2.826}, "shared": {"size": 8}}""", 2, 3),
         new("dbrx", """{"ffn_config": {"ffn_hidden_size": 4, "moe_num_experts": 6, "moe_top_k": 2, "moe_normalize_expert_weights": 2, "ffn_act_fn": {"name": "silu"}}, "attn_config": {"kv_n_heads": 1}}""",
             """{"router": {"renormalize": "p_norm", "p": 2}}""", 0, 1, 2, 3),
         new("deepseek_v2", """{"num_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "n_shared_experts": 2, "first_k_dense_replace": 1, "topk_method": "group_limited_greedy", "n_group": 3, "topk_group": 2, "norm_topk_prob": false, "routed_scaling_factor": 16.0}""",
