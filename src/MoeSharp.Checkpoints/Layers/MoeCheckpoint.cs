@@ -91,7 +91,7 @@ public sealed class MoeCheckpoint : IDisposable
         (var (model, family), var configWarnings, files) = ReadTogether(folder, config);
         try
         {
-            var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys));
+            var (opened, quantization, place) = (files, model.Quantization, LayerPlace.Find(family, files.Tensors.Keys, model.Layers.Count));
             weights = new WeightIndex(files, quantization, valueLimit: valueLimit);
             var names = family.Native is { } native && native.Prefix == place.Prefix ? native.Names : null;
             return Checked(

@@ -33,7 +33,10 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
     }
 
     /// <summary>The place that most of a checkpoint's tensors are at; the family's first where none is.</summary>
-    public static LayerPlace Find(ModelFamily family, IEnumerable<string> tensors)
+    /// <param name="family">The family.</param>
+    /// <param name="tensors">The names of the checkpoint's tensors.</param>
+    /// <param name="layerCount">The number of the model's layers; later ones, which predict several tokens at once, may have other names.</param>
+    public static LayerPlace Find(ModelFamily family, IEnumerable<string> tensors, int layerCount)
     {
         LayerPlace[] places = [.. family.Layouts.SelectMany(layout => layout.Prefixes, (layout, prefix) => new LayerPlace(layout, prefix))];
         int[] counts = new int[places.Length];
@@ -41,7 +44,7 @@ internal sealed record LayerPlace(LayerLayout Layout, string Prefix)
         {
             for (int i = 0; i < places.Length; i++)
             {
-                if (places[i].TryParse(tensor, out _, out var name) && places[i].IsOfMoe(name)) counts[i]++;
+                if (places[i].TryParse(tensor, out int layer, out var name) && layer < layerCount && places[i].IsOfMoe(name)) counts[i]++;
             }
         }
 

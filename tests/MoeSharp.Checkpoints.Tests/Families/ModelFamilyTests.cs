@@ -70,6 +70,8 @@ public sealed class ModelFamilyTests
     [InlineData("glm4_moe_lite", "routed_scaling_factor", null, "routed_scaling_factor is absent")]
     [InlineData("glm_moe_dsa", "routed_scaling_factor", null, "routed_scaling_factor is absent")]
     [InlineData("exaone_moe", "routed_scaling_factor", null, "routed_scaling_factor is absent")]
+    [InlineData("hy_v3", "router_scaling_factor", null, "router_scaling_factor is absent")]
+    [InlineData("hy_v3", "route_norm", "false", "route_norm is false, which is not supported; expected true")]
     [InlineData("afmoe", "num_expert_groups", "2", "num_expert_groups is 2, which is not supported; expected 1")]
     [InlineData("solar_open", "first_k_dense_replace", "1", "first_k_dense_replace is 1, which is not supported; expected 0")]
     [InlineData("mimo_v2_flash", "moe_layer_freq", "[1, 2]", "moe_layer_freq is [1, 2]; expected 4 numbers, 0 or 1 for each layer")]
