@@ -75,6 +75,7 @@ public sealed class ModelFamilyTests
     [InlineData("afmoe", "num_expert_groups", "2", "num_expert_groups is 2, which is not supported; expected 1")]
     [InlineData("solar_open", "first_k_dense_replace", "1", "first_k_dense_replace is 1, which is not supported; expected 0")]
     [InlineData("mimo_v2_flash", "moe_layer_freq", "[1, 2]", "moe_layer_freq is [1, 2]; expected 4 numbers, 0 or 1 for each layer")]
+    [InlineData("minimax", "shared_intermediate_size", "8", "shared_intermediate_size is 8, which is not supported; expected 0")]
     [InlineData("ernie4_5_moe", "moe_norm_min", "0.5", "moe_norm_min is 0.5, which is not supported; expected at most 1e-8")]
     public void Read_AnOptionThatIsNotUnderstoodAlike_IsNamed(string family, string key, string? value, string fault)
     {

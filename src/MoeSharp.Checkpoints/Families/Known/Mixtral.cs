@@ -6,14 +6,10 @@ internal static partial class ModelFamilies
     internal static readonly ModelFamily Mixtral = new()
     {
         ModelTypes = ["mixtral"],
-        Describe = config =>
-        {
-            var layer = config.Layer(config.Width("intermediate_size"));
-            return config.Model(config.Every(layer with { Router = layer.Router with { Renormalize = Renormalization.Always } }));
-        },
+        Describe = DescribeMixtral,
         Layouts =
         [
-            new() { Router = "block_sparse_moe.gate", Experts = [Stored.PerExpert("block_sparse_moe.experts", "w1", "w3", "w2")] },
+            MixtralLayout,
             new() { Router = "feed_forward.gate", Experts = [Stored.PerExpert("feed_forward.experts", "w1", "w3", "w2")] },       // Mistral's own files
             new()       // the oldest files: the rows of all experts follow each other
             {
@@ -27,11 +23,21 @@ internal static partial class ModelFamilies
                     ],
                 ],
             },
-            new() { Router = "mlp.gate", Experts = [Stored.Fused("mlp.experts")] },
+            MixtralFusedLayout,
         ],
         Gguf = [new("llama", ("intermediate_size", "feed_forward_length")) { Model = ("mixtral", "MixtralForCausalLM"), ExpertKeys = ("num_local_experts", "num_experts_per_tok"), Names = GgufNames.Paired }],
         Native = ("layers.{l}.", MistralNames),
     };
+
+    private static LayerLayout MixtralLayout => new() { Router = "block_sparse_moe.gate", Experts = [Stored.PerExpert("block_sparse_moe.experts", "w1", "w3", "w2")] };
+
+    private static LayerLayout MixtralFusedLayout => new() { Router = "mlp.gate", Experts = [Stored.Fused("mlp.experts")] };
+
+    private static ModelDescription DescribeMixtral(FamilyConfig config)
+    {
+        var layer = config.Layer(config.Width("intermediate_size"));
+        return config.Model(config.Every(layer with { Router = layer.Router with { Renormalize = Renormalization.Always } }));
+    }
 
     private static TensorNames MistralNames => new()
     {
