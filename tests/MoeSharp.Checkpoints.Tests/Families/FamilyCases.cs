@@ -50,6 +50,7 @@ internal static class FamilyCases
             """{"router": {"score": "sigmoid", "correction_bias": true, "renormalize": "always", "epsilon": 1e-6, "scale": 1.5}}""", 2, 3),
         new("llama4_text", """{"num_local_experts": 6, "intermediate_size": 4, "intermediate_size_mlp": 16, "interleave_moe_layer_step": 2}""",
             """{"router": {"score": "sigmoid", "apply": "input"}, "shared": {"size": 4}}""", 1, 3),
+        new("mellum", """{"num_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "mlp_layer_types": ["sparse", "dense", "sparse", "sparse"], "norm_topk_prob": true}""", """{"router": {"renormalize": "always"}}""", 0, 2, 3),
         new("mimo_v2_flash", """{"n_routed_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "n_shared_experts": null, "moe_layer_freq": [0, 1, 0, 1], "scoring_func": "sigmoid", "topk_method": "noaux_tc", "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "routed_scaling_factor": null, "layernorm_epsilon": 1e-5}""",
             """{"router": {"score": "sigmoid", "correction_bias": true, "renormalize": "always", "epsilon": 1e-20}}""", 1, 3),
         new("minimax", """{"num_local_experts": 6, "intermediate_size": 4, "shared_intermediate_size": 0}""", """{"router": {"renormalize": "always"}}""", 0, 1, 2, 3),
