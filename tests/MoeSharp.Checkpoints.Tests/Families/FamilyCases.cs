@@ -40,6 +40,8 @@ internal static class FamilyCases
         new("granitemoeshared", """{"num_local_experts": 6, "intermediate_size": 4, "shared_intermediate_size": 10}""", """{"router": {"weights": "softmax_of_selected"}, "shared": {"size": 10}}""", 0, 1, 2, 3),
         new("granitemoehybrid", """{"num_local_experts": 6, "intermediate_size": 4, "shared_intermediate_size": 10, "layer_types": ["mamba", "attention", "mamba", "mamba"]}""",
             """{"router": {"weights": "softmax_of_selected"}, "shared": {"size": 10}}""", 0, 1, 2, 3),
+        new("granitemoe_swa", """{"num_local_experts": 6, "intermediate_size": 4, "layer_types": ["full_attention", "sliding_attention", "sliding_attention", "sliding_attention"]}""",
+            """{"router": {"weights": "softmax_of_selected"}}""", 0, 1, 2, 3),
         new("hunyuan_v1_moe", """{"num_experts_per_tok": null, "num_experts": 6, "moe_topk": [1, 1, 3, 2], "intermediate_size": 4}""", """{"router": {"renormalize": "always"}, "shared": {"size": 4}}""", 0, 1, 2, 3),
         new("hy_v3", """{"num_experts": 6, "moe_intermediate_size": 4, "expert_hidden_dim": 4, "intermediate_size": 16, "num_shared_experts": 1, "first_k_dense_replace": 1, "route_norm": true, "moe_router_use_sigmoid": true, "moe_router_enable_expert_bias": true, "router_scaling_factor": 2.826}""",
             """{"router": {"score": "sigmoid", "correction_bias": true, "renormalize": "always", "epsilon": 1e-20, "scale": 2.826}, "shared": {"size": 4}}""", 1, 2, 3),

@@ -2,10 +2,10 @@ namespace MoeSharp.Checkpoints;
 
 internal static partial class ModelFamilies
 {
-    /// <summary>Granite-MoE, with a shared expert and with Mamba layers between: a softmax over the selected logits.</summary>
+    /// <summary>Granite-MoE, with a shared expert, with Mamba layers or windows of attention between: a softmax over the selected logits.</summary>
     internal static readonly ModelFamily GraniteMoe = new()
     {
-        ModelTypes = ["granitemoe", "granitemoeshared", "granitemoehybrid"],
+        ModelTypes = ["granitemoe", "granitemoeshared", "granitemoehybrid", "granitemoe_swa"],
         Describe = config =>
         {
             int sharedWidth = config.OptionalWidth("shared_intermediate_size");
