@@ -3,7 +3,7 @@ namespace MoeSharp.Checkpoints;
 /// <summary>Tells what a tensor is for by its name: those of MoE layers by the family's layout, the rest by words that all families use.</summary>
 internal sealed class TensorKinds(ModelDescription model, LayerPlace place)
 {
-    private static readonly string[] Extras = ["mtp", "vision", "visual", "audio", "projector"];
+    private static readonly string[] Extras = ["mtp", "vision", "visual", "audio", "talker", "code2wav", "projector"];
     private static readonly string[] Mixers = ["attn", "attention", "mamba", "conv", "mixer", "indexer"];
     private static readonly string[] Mlps = ["mlp", "feed_forward", "ffn", "block_sparse_moe", "shared_mlp"];
     private static readonly string[] Heads = ["lm_head", "head", "output"];

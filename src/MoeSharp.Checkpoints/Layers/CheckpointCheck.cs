@@ -4,11 +4,11 @@ namespace MoeSharp.Checkpoints;
 internal sealed class CheckpointCheck(ModelDescription model, ITensorSource source, LayerPlace place, IWeightIndex index)
 {
     private static readonly string[] Embeddings =
-        ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "language_model.embed_tokens.weight", "embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight", "wte.weight"];
+        ["model.embed_tokens.weight", "model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "language_model.embed_tokens.weight", "thinker.model.embed_tokens.weight", "embed_tokens.weight", "embed.weight", "tok_embeddings.weight", "transformer.wte.weight", "wte.weight"];
 
     // parts of names, whatever the family, of tensors that are no part of a MoE layer
     private static readonly string[] KnownParts =
-        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
+        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "talker", "code2wav", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
 
     private const int EnoughFaults = 10_000;       // a config may ask for a billion tensors that are not there
     private const int LayersAtOnce = 16;

@@ -67,6 +67,7 @@ internal static class FamilyCases
         new("qwen3_next", """{"num_experts": 6, "moe_intermediate_size": 4, "shared_expert_intermediate_size": 10, "intermediate_size": 16, "norm_topk_prob": true}""",
             """{"router": {"renormalize": "always"}, "shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
         new("qwen3_5_moe_text", """{"num_experts": 6, "moe_intermediate_size": 4, "shared_expert_intermediate_size": 10}""", """{"router": {"renormalize": "always"}, "shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
+        new("qwen3_omni_moe_text", """{"num_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "mlp_only_layers": [0], "norm_topk_prob": true}""", """{"router": {"renormalize": "always"}}""", 1, 2, 3),
         new("solar_open", """{"n_routed_experts": 6, "moe_intermediate_size": 4, "n_shared_experts": 1, "first_k_dense_replace": 0, "n_group": 3, "topk_group": 2, "norm_topk_prob": true, "routed_scaling_factor": 1.0}""",
             """{"router": {"score": "sigmoid", "correction_bias": true, "group_limit": {"groups": 3, "keep": 2, "by": "top2_sum"}, "renormalize": "always", "epsilon": 1e-20}, "shared": {"size": 4}}""", 0, 1, 2, 3),
     ];

@@ -103,6 +103,21 @@ public sealed class ModelFamilyTests
         Assert.Equal(written.Tensors.Keys.Concat(written.Tables.Keys).Order(StringComparer.Ordinal), each.MoeLayers.SelectMany(index => checkpoint.Layer(index).Tensors).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void Open_WhatSpeaksBesideAThinker_IsNotUsed()
+    {
+        using var folder = new TemporaryFolder();
+        var each = FamilyCases.All.Single(each => each.Family == "qwen3_omni_moe_text");
+        var written = Write(folder, each, 0, 0, 0);
+        written.Tensors.Add("talker.model.layers.1.mlp.experts.0.gate_proj.weight", ([1], [1]));
+        written.Tensors.Add("code2wav.upsample.0.1.gamma", ([1], [1]));
+        written.Write(folder, each.Json);
+
+        using var checkpoint = MoeCheckpoint.Open(folder.Path);
+
+        Assert.Empty(checkpoint.Warnings);
+    }
+
     [Theory, MemberData(nameof(Families))]
     public void Open_ATensorMissingOrTooMany_IsNamed(FamilyCase each)
     {
