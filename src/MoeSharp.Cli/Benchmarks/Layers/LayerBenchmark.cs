@@ -10,6 +10,7 @@ namespace MoeSharp.Cli;
 internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMeter limits, Action<string> say, CancellationToken stop)
 {
     private static readonly TimeSpan Wake = TimeSpan.FromMilliseconds(12);       // wakes the threads of an engine
+    private static readonly TimeSpan Long = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(30);
     private const int FewRounds = 3;        // fewer say little
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(250);    // compiled anew in the background, once it was called often
@@ -122,7 +123,7 @@ internal sealed class LayerBenchmark(LayerBenchmarkOptions options, LayerLimitMe
     {
         long start = Stopwatch.GetTimestamp();
         var first = one.RunOnce(engine);
-        if (first >= Slice) return first.TotalSeconds;      // waking is a small part of it
+        if (first >= Long) return first.TotalSeconds;      // waking is a small part of it
 
         while (Stopwatch.GetElapsedTime(start) < Wake) one.RunOnce(engine);
 
