@@ -52,6 +52,10 @@ internal static class GgufConfig
             if (Find(file, metadata, $"{gguf.Architecture}.") is { } value) json[key] = value;
         }
 
+        if (json["sliding_window"] is JsonValue window && window.TryGetValue(out long width) && width == 0) json.Remove("sliding_window");      // 0 for none
+        if (json["hidden_size"] is JsonValue hidden && json["num_attention_heads"] is JsonValue heads && hidden.TryGetValue(out long size) && heads.TryGetValue(out long count) && count > 0 && size % count == 0)
+            json["head_dim"] ??= size / count;
+
         foreach (var (key, metadata) in TokenIds)
         {
             if (Find(file, metadata, "") is { } value) json[key] = value;
@@ -106,6 +110,10 @@ internal static class GgufConfig
 
     private static double Magnitude(JsonNode node) => node.GetValueKind() == JsonValueKind.Number ? double.Parse(node.ToJsonString(), CultureInfo.InvariantCulture) : 0;
 
-    // the shortest decimal, as it was before it was stored; what is no number in JSON stays a text, which no config has there
-    private static JsonValue Number(string digits) => double.Parse(digits, CultureInfo.InvariantCulture) is var number && double.IsFinite(number) ? JsonValue.Create(number) : JsonValue.Create(digits);
+    // the shortest decimal, as it was before it was stored, and with a point: readers of other languages tell 1.0 from 1; what is no number in JSON stays a text, which no config has there
+    private static JsonNode Number(string digits)
+    {
+        if (!double.IsFinite(double.Parse(digits, CultureInfo.InvariantCulture))) return JsonValue.Create(digits);
+        return JsonNode.Parse(digits.AsSpan().ContainsAny('.', 'E') ? digits : $"{digits}.0")!;
+    }
 }

@@ -8,7 +8,7 @@ internal sealed class CheckpointCheck(ModelDescription model, ITensorSource sour
 
     // parts of names, whatever the family, of tensors that are no part of a MoE layer
     private static readonly string[] KnownParts =
-        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "talker", "code2wav", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "ssm"];
+        ["norm", "attn", "attention", "mamba", "conv", "mixer", "embed", "lm_head", "head", "rotary", "mtp", "visual", "vision", "audio", "talker", "code2wav", "projector", "mlp", "feed_forward", "ffn", "shared_mlp", "hc_", "layer_scalar", "layer_scale", "per_layer", "eh_proj", "wte", "embd", "output", "rope_freqs", "rope_factors", "indexer", "ssm"];
 
     private const int EnoughFaults = 10_000;       // a config may ask for a billion tensors that are not there
     private const int LayersAtOnce = 16;

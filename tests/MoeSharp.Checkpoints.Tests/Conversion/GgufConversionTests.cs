@@ -180,7 +180,7 @@ public sealed class GgufConversionTests : IDisposable
         var config = JsonDocument.Parse(File.ReadAllText(_folder.File("target/config.json"))).RootElement;
         (string Key, int Size)[] sizes = [("kv_lora_rank", Rank), ("qk_nope_head_dim", Nope), ("qk_rope_head_dim", Rope), ("v_head_dim", Value), ("num_key_value_heads", Heads)];
         Assert.All(sizes, size => Assert.Equal(size.Size, config.GetProperty(size.Key).GetInt32()));
-        Assert.Equal("""{"type":"yarn","rope_type":"yarn","factor":40,"mscale_all_dim":0.707,"mscale":0.707}""", JsonSerializer.Serialize(config.GetProperty("rope_scaling")));
+        Assert.Equal("""{"type":"yarn","rope_type":"yarn","factor":40.0,"mscale_all_dim":0.707,"mscale":0.707}""", JsonSerializer.Serialize(config.GetProperty("rope_scaling")));
         using var source = MoeCheckpoint.Open(path);
         AssertProved(ConversionProof.Run(source, _folder.File("target")));
     }
@@ -254,8 +254,8 @@ public sealed class GgufConversionTests : IDisposable
         (string Key, string Json)[] expected =
         [
             ("architectures", """["GraniteMoeSharedForCausalLM"]"""), ("model_type", "\"granitemoeshared\""), ("num_local_experts", "6"), ("num_experts_per_tok", "2"), ("max_position_embeddings", "4096"), ("rope_theta", "1000000.5"),
-            ("rms_norm_eps", "1E-05"), ("head_dim", "4"), ("embedding_multiplier", "12"), ("residual_multiplier", "0.22"), ("eos_token_id", "7"), ("tie_word_embeddings", "false"), ("torch_dtype", "\"bfloat16\""),
-            ("rope_scaling", """{"type":"yarn","rope_type":"yarn","factor":4,"original_max_position_embeddings":1024}"""), ("num_hidden_layers", "4"), ("num_attention_heads", "2"),
+            ("rms_norm_eps", "1E-05"), ("head_dim", "4"), ("embedding_multiplier", "12.0"), ("residual_multiplier", "0.22"), ("eos_token_id", "7"), ("tie_word_embeddings", "false"), ("torch_dtype", "\"bfloat16\""),
+            ("rope_scaling", """{"type":"yarn","rope_type":"yarn","factor":4.0,"original_max_position_embeddings":1024}"""), ("num_hidden_layers", "4"), ("num_attention_heads", "2"),
         ];
         Assert.All(expected, entry => Assert.Equal(entry.Json, JsonSerializer.Serialize(config.GetProperty(entry.Key))));
     }

@@ -42,11 +42,14 @@ internal static partial class ModelFamilies
             {
                 Model = ("llama4_text", "Llama4ForCausalLM"),
                 ExpertKeys = ("num_local_experts", "num_experts_per_tok"),
+                Complete = (file, json) => json["use_qk_norm"] = Integer(file, "expert_count") != MaverickExperts,
                 Names = GgufNames.Common.With([.. TensorRule.Plain(("ffn_gate", "feed_forward.gate_proj"), ("ffn_up", "feed_forward.up_proj"), ("ffn_down", "feed_forward.down_proj"))]),
             },
         ],
         Native = ("layers.{l}.", new TensorNames { Missing = "Of files in the layout of Meta the tensors outside of MoE layers are joined and cut in ways of their own." }),
     };
+
+    private const int MaverickExperts = 128;        // of the two released models, this one normalises neither queries nor keys; no key says so
 
     private static Func<int, bool> SparseByList(FamilyConfig config)
     {
