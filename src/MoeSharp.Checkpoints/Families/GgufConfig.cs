@@ -52,10 +52,6 @@ internal static class GgufConfig
             if (Find(file, metadata, $"{gguf.Architecture}.") is { } value) json[key] = value;
         }
 
-        if (json["sliding_window"] is JsonValue window && window.TryGetValue(out long width) && width == 0) json.Remove("sliding_window");      // 0 for none
-        if (json["hidden_size"] is JsonValue hidden && json["num_attention_heads"] is JsonValue heads && hidden.TryGetValue(out long size) && heads.TryGetValue(out long count) && count > 0 && size % count == 0)
-            json["head_dim"] ??= size / count;
-
         foreach (var (key, metadata) in TokenIds)
         {
             if (Find(file, metadata, "") is { } value) json[key] = value;
@@ -65,6 +61,8 @@ internal static class GgufConfig
         if (json["vocab_size"] is null && file.Tensors.TryGetValue("token_embd.weight", out var embedding)) json["vocab_size"] = embedding.Shape[0];
         json["tie_word_embeddings"] = !file.Tensors.ContainsKey("output.weight");
         json["attention_bias"] = file.Tensors.ContainsKey("blk.0.attn_q.bias");
+        if (WholeIn(json, "sliding_window") == 0) json.Remove("sliding_window");      // 0 for none
+        if (WholeIn(json, "hidden_size") is { } size && WholeIn(json, "num_attention_heads") is > 0 and { } heads && size % heads == 0) json["head_dim"] ??= size / heads;
         AddRopeScaling(file, gguf, json);
         foreach (var (key, value) in JsonNode.Parse(gguf.Defaults)!.AsObject()) json[key] ??= value?.DeepClone();
         foreach (var (key, value) in JsonNode.Parse(gguf.Constants)!.AsObject()) json[key] = value?.DeepClone();
@@ -85,6 +83,8 @@ internal static class GgufConfig
 
         json["rope_scaling"] = scaling;
     }
+
+    private static long? WholeIn(JsonObject json, string key) => json[key] is JsonValue value && value.TryGetValue(out long number) ? number : null;
 
     private static long? Integer(GgufFile file, GgufFamily gguf, string key) => file.Metadata.TryGetValue($"{gguf.Architecture}.{key}", out var value) ? value.GetInteger() : null;
 

@@ -22,16 +22,19 @@ internal static partial class ModelFamilies
     private static ModelDescription DescribeDeepseekV3(FamilyConfig config)
     {
         config.Json.Fault(config.Json.Find("n_group") is null, "n_group is absent; expected the number of groups, 1 for none: the defaults of implementations differ.");
-        RequireScale(config);
-        return DescribeSigmoid(config, firstSparse: 3);
+        return DescribeScaled(config, firstSparse: 3);
     }
-
-    private static void RequireScale(FamilyConfig config) =>
-        config.Json.Fault(config.Json.Find("routed_scaling_factor") is null, "routed_scaling_factor is absent; expected the factor of the weights: the defaults of implementations differ.");
 
     /// <summary>The router of DeepSeek-V3, which many families took over; what their configs leave out differs.</summary>
     private static ModelDescription DescribeSigmoid(FamilyConfig config, int firstSparse, bool renormalizes = true, string sharedKey = "n_shared_experts") =>
         DescribeDeepseek(config, router => SigmoidWithBias(config, router, renormalizes), firstSparse, sharedKey);
+
+    /// <summary>The same where the factor of the weights must be given.</summary>
+    private static ModelDescription DescribeScaled(FamilyConfig config, int firstSparse, string sharedKey = "n_shared_experts")
+    {
+        config.Json.Fault(config.Json.Find("routed_scaling_factor") is null, "routed_scaling_factor is absent; expected the factor of the weights: the defaults of implementations differ.");
+        return DescribeSigmoid(config, firstSparse, sharedKey: sharedKey);
+    }
 
     private static RouterOptions SigmoidWithBias(FamilyConfig config, RouterOptions router, bool renormalizes)
     {

@@ -6,11 +6,7 @@ internal static partial class ModelFamilies
     internal static readonly ModelFamily ExaoneMoe = new()
     {
         ModelTypes = ["exaone_moe"],
-        Describe = config =>
-        {
-            RequireScale(config);
-            return DescribeSigmoid(config, firstSparse: 1, sharedKey: "num_shared_experts");
-        },
+        Describe = config => DescribeScaled(config, firstSparse: 1, sharedKey: "num_shared_experts"),
         Layouts = [DeepseekLayout with { CorrectionBias = "mlp.e_score_correction_bias" }, DeepseekLayout],
     };
 }

@@ -6,11 +6,7 @@ internal static partial class ModelFamilies
     internal static readonly ModelFamily Glm4MoeLite = new()
     {
         ModelTypes = ["glm4_moe_lite"],
-        Describe = config =>
-        {
-            RequireScale(config);
-            return DescribeSigmoid(config, firstSparse: 1);
-        },
+        Describe = config => DescribeScaled(config, firstSparse: 1),
         Layouts = [DeepseekLayout],
     };
 }

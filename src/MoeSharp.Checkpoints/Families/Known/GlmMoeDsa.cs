@@ -6,11 +6,7 @@ internal static partial class ModelFamilies
     internal static readonly ModelFamily GlmMoeDsa = new()
     {
         ModelTypes = ["glm_moe_dsa"],
-        Describe = config =>
-        {
-            RequireScale(config);
-            return DescribeSigmoid(config, firstSparse: 3);
-        },
+        Describe = config => DescribeScaled(config, firstSparse: 3),
         Layouts = [DeepseekLayout],
     };
 }
