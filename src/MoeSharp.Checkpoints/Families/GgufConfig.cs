@@ -84,7 +84,8 @@ internal static class GgufConfig
         json["rope_scaling"] = scaling;
     }
 
-    private static long? WholeIn(JsonObject json, string key) => json[key] is JsonValue value && value.TryGetValue(out long number) ? number : null;
+    /// <summary>A whole number of a config; null where there is none.</summary>
+    public static long? WholeIn(JsonObject json, string key) => json[key] is JsonValue value && value.TryGetValue(out long number) ? number : null;
 
     private static long? Integer(GgufFile file, GgufFamily gguf, string key) => file.Metadata.TryGetValue($"{gguf.Architecture}.{key}", out var value) ? value.GetInteger() : null;
 

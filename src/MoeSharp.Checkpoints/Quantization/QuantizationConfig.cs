@@ -32,7 +32,7 @@ public sealed record QuantizationConfig
     {
         ArgumentNullException.ThrowIfNull(module);
 
-        return IsConverted(module) ? Groups.Where(group => group.RankOf(module) is not null).MinBy(group => group.RankOf(module))?.Scheme : null;
+        return IsConverted(module) ? Groups.Select(group => (group.Scheme, Rank: group.RankOf(module))).Where(group => group.Rank is not null).MinBy(group => group.Rank).Scheme : null;
     }
 
     /// <summary>Whether a module is quantized at all: none of <see cref="NotConverted"/> names it.</summary>

@@ -16,7 +16,6 @@ internal static partial class ModelFamilies
     private static void PartialRotation(GgufFile file, JsonObject json)
     {
         json["use_qk_norm"] = file.Tensors.ContainsKey("blk.0.attn_q_norm.weight");
-        if (file.Metadata.TryGetValue("glm4moe.rope.dimension_count", out var count) && count.TryGetInteger(out long rotated) && json["head_dim"] is JsonValue head && head.TryGetValue(out long size) && size > 0)
-            json["partial_rotary_factor"] = (double)rotated / size;
+        if (Integer(file, "rope.dimension_count") is { } rotated && GgufConfig.WholeIn(json, "head_dim") is > 0 and { } size) json["partial_rotary_factor"] = (double)rotated / size;
     }
 }

@@ -95,8 +95,8 @@ internal static class QuantizationConfigReader
     private static QuantizationScheme.Gptq Gptq(ConfigReader json)
     {
         int bits = Bits(json, "bits", absent: 4, 2, 4, 8);
-        string[] formats = [.. FormatKeys.Where(key => json.Find(key) is not null).Select(key => json.Text(key, "gptq"))];
-        foreach (string key in FormatKeys) json.Unsupported(json.Find(key) is not null && json.Text(key, "gptq") is not ("gptq" or "gptq_v2"), key, "\"gptq\" or \"gptq_v2\"");
+        string[] keys = [.. FormatKeys.Where(key => json.Find(key) is not null)], formats = [.. keys.Select(key => json.Text(key, "gptq"))];
+        foreach (var (key, format) in keys.Zip(formats)) json.Unsupported(format is not ("gptq" or "gptq_v2"), key, "\"gptq\" or \"gptq_v2\"");
         json.Fault(formats.Distinct().Count() > 1, $"checkpoint_format and format are {string.Join(" and ", formats)}; expected the same.");
         json.Unsupported(json.Find("pack_dtype") is not null && json.Text("pack_dtype", "int32") is not "int32", "pack_dtype", "\"int32\"");
         return new(bits, GroupSize(json, "group_size"), formats is not ["gptq_v2", ..]) { HasGroupIndex = json.Flag("desc_act", false) };

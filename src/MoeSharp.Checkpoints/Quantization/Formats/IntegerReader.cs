@@ -39,16 +39,16 @@ internal static class IntegerReader
         parts.Fault(scheme is { IsSymmetric: false } && zeros is null, $"Tensor {TensorName.Quote(parts.Name + ZeroPoint)} is missing; the config says symmetric = false.");
         if (zeros is not null && !parts.IsOf(zeros, TensorType.I8) | !parts.HasShape(zeros, "a zero point for each scale", [.. scales.Info.Shape])) return null;
         if (zeros is not null && scheme is { IsSymmetric: true } && parts.Fault(!ScaleValues.IsZero(zeros), $"Tensor {TensorName.Quote(zeros.Info.Name)} has zero points; the config says symmetric = true.")) return null;
-        if (ReadOrder(parts, columns, grid) is not { } groups) return null;
+        if (ReadOrder(parts, columns, grid.BlockColumns, grid.Across) is not { } groups) return null;
 
         return zeros is null && groups.OfColumn is null
             ? new ScaledMatrix<SignedByteCode>(codes.Info.Name, "int8 (int-quantized)", rows, columns, codes, grid)
             : new SignedByteMatrix(codes.Info.Name, rows, columns, groups, grid, codes, zeros);
     }
 
-    private static IntegerGroups? ReadOrder(WeightParts parts, int columns, ScaleGrid grid) => parts.Find(GroupIndex) is { } index
-        ? GroupIndexReader.Read(parts, index, columns, grid.BlockColumns, grid.Across, isIgnoredWhenNegative: true)
-        : new(grid.BlockColumns, grid.Across, null);
+    private static IntegerGroups? ReadOrder(WeightParts parts, int columns, int size, int count) => parts.Find(GroupIndex) is { } index
+        ? GroupIndexReader.Read(parts, index, columns, size, count, isIgnoredWhenNegative: true)
+        : new(size, count, null);
 
     // a scale for the tensor, for each output, or for each group of inputs
     private static ScaleGrid? ByteGrid(WeightParts parts, TensorData scales, int rows, int columns, QuantizationScheme.Integer8? scheme)
@@ -94,7 +94,7 @@ internal static class IntegerReader
         int size = scheme is null ? (int)(columns / count) : Math.Min(scheme.GroupSize ?? columns, columns);
         if (!parts.HasShape(scales, $"a scale for {size} inputs of each output", rows, Ceiling(columns, size))) return null;
 
-        return parts.Find(GroupIndex) is { } index ? GroupIndexReader.Read(parts, index, columns, size, (int)count, isIgnoredWhenNegative: true) : new(size, (int)count, null);
+        return ReadOrder(parts, columns, size, (int)count);
     }
 
     private static long Ceiling(long count, long size) => (count + size - 1) / size;
