@@ -27,7 +27,7 @@ internal static class IntegerCodes
         bool startsAtBytes = scales.Length <= 1 || (long)group * bits % 8 == 0;
         if (bits == 4 && startsAtBytes) DecodeAs<Nibbles>(codes, zeros, scales, group, to);
         else if (bits == 8) DecodeAs<Bytes>(codes, zeros, scales, group, to);
-        else DecodePlainly(codes, bits, zeros, scales, group, to);
+        else DecodePlainly(codes, bits, zeros, scales, group, to, 0, to.Length);
     }
 
     /// <summary>Decodes codes that all have the same zero point and scale.</summary>
@@ -54,13 +54,14 @@ internal static class IntegerCodes
                 TLanes.Multiply(TLanes.ToSingle(words - difference), factor).Store(ref Unsafe.Add(ref destination, i));
             }
 
-            for (; i < end; i++) to[i] = (PackedCodes.At(codes, i, TWidth.Bits) - zero) * scales[index];
+            if (i < end) DecodePlainly(codes, TWidth.Bits, zeros, scales, group, to, i, end);
+            i = end;
         }
     }
 
-    private static void DecodePlainly(ReadOnlySpan<byte> codes, int bits, ReadOnlySpan<int> zeros, ReadOnlySpan<float> scales, int group, Span<float> to)
+    private static void DecodePlainly(ReadOnlySpan<byte> codes, int bits, ReadOnlySpan<int> zeros, ReadOnlySpan<float> scales, int group, Span<float> to, int first, int end)
     {
-        for (int i = 0; i < to.Length; i++) to[i] = (PackedCodes.At(codes, i, bits) - zeros[i / group]) * scales[i / group];
+        for (int i = first; i < end; i++) to[i] = (PackedCodes.At(codes, i, bits) - zeros[i / group]) * scales[i / group];
     }
 
     private static void DecodeAs<TWidth>(ReadOnlySpan<byte> codes, ReadOnlySpan<int> zeros, ReadOnlySpan<float> scales, int group, Span<float> to)

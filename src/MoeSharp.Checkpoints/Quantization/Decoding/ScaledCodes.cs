@@ -51,7 +51,14 @@ internal static class ScaledCodes
                 TLanes.Multiply(TCode.Values(words), factor).Store(ref Unsafe.Add(ref destination, i));
             }
 
-            for (; i < end; i++) to[i] = TCode.Value(PackedCodes.At(codes, i, TCode.Bits)) * scale;
+            if (i < end) DecodePlainly<TCode>(codes, scale, to, i, end);
+            i = end;
         }
+    }
+
+    private static void DecodePlainly<TCode>(ReadOnlySpan<byte> codes, float scale, Span<float> to, int first, int end)
+        where TCode : struct, IWeightCode
+    {
+        for (int i = first; i < end; i++) to[i] = TCode.Value(PackedCodes.At(codes, i, TCode.Bits)) * scale;
     }
 }

@@ -19,18 +19,23 @@ internal readonly struct Words4 : IWordLanes<Words4>
 
     public static Words4 Create(float value) => new(Vector128.Create(value).AsInt32());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words4 Bytes(ref readonly byte from) =>
         new(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(in from)).AsByte())).AsInt32());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words4 Shorts(ref readonly byte from) =>
         new(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(in from)).AsUInt16()).AsInt32());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words4 LowNibblesFirst(ref readonly byte from) =>
         Nibbles(Unsafe.ReadUnaligned<ushort>(in from), 0, 4);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words4 HighNibblesFirst(ref readonly byte from) =>
         Nibbles(Unsafe.ReadUnaligned<ushort>(in from), 4, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words4 LookUp(Words4 words, ref readonly float table)
     {
         ref float first = ref Unsafe.AsRef(in table);
@@ -63,6 +68,7 @@ internal readonly struct Words4 : IWordLanes<Words4>
 
     public void Store(ref float to) => _words.AsSingle().StoreUnsafe(ref to);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Words4 Nibbles(int word, int first, int second) =>
         new(Vector128.Create(word >> first, word >> second, word >> (8 + first), word >> (8 + second)) & Vector128.Create(0xf));
 }

@@ -20,18 +20,23 @@ internal readonly struct Words8 : IWordLanes<Words8>
 
     public static Words8 Create(float value) => new(Vector256.Create(value).AsInt32());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words8 Bytes(ref readonly byte from) =>
         new(Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(in from)).AsByte()));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words8 Shorts(ref readonly byte from) =>
         new(Avx2.ConvertToVector256Int32(Vector128.LoadUnsafe(in from).AsUInt16()));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words8 LowNibblesFirst(ref readonly byte from) =>
         Nibbles(in from, Vector256.Create(0u, 4, 8, 12, 16, 20, 24, 28));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words8 HighNibblesFirst(ref readonly byte from) =>
         Nibbles(in from, Vector256.Create(4u, 0, 12, 8, 20, 16, 28, 24));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words8 LookUp(Words8 words, ref readonly float table)
     {
         // a register holds half of the table: look up in both halves, and bit 3 of the index, as the sign, chooses
@@ -64,6 +69,7 @@ internal readonly struct Words8 : IWordLanes<Words8>
 
     public void Store(ref float to) => _words.AsSingle().StoreUnsafe(ref to);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Words8 Nibbles(ref readonly byte from, Vector256<uint> shifts) =>
         new((Avx2.ShiftRightLogicalVariable(Vector256.Create(Unsafe.ReadUnaligned<uint>(in from)), shifts) & Vector256.Create(0xfu)).AsInt32());
 }

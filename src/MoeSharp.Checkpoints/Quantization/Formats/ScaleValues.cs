@@ -27,7 +27,7 @@ internal static class ScaleValues
                 HalfValues.Widen(bytes, to);
                 break;
             case TensorType.F8E4M3:
-                for (int i = 0; i < to.Length; i++) to[i] = SmallFloat.FromE4M3(bytes[i]);
+                ScaledCodes.Decode<E4M3Code>(bytes, scale: 1, to);
                 break;
             case TensorType.F8E8M0 or TensorType.U8:
                 for (int i = 0; i < to.Length; i++) to[i] = SmallFloat.FromE8M0(bytes[i]);
