@@ -14,9 +14,9 @@ internal sealed class KernelLayerLoader(StoredMoeLayer stored, MoeLayer layer)
         if (stored.Shared is { } shared) LoadShared(shared);
 
         int done = 0, count = stored.Options.Router.ExpertCount;
-        var parallel = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        Parallel.For(0, count, parallel, index =>
+        WorkerPool.Shared.ForEach(count, index =>
         {
+            cancellationToken.ThrowIfCancellationRequested();
             LoadExpert(index, stored.Expert(index));
             progress?.Report(new LoadProgress(stored.Index, Interlocked.Increment(ref done), count));
         });

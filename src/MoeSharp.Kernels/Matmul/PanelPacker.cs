@@ -38,13 +38,20 @@ internal static unsafe class PanelPacker
         float* square = stackalloc float[Square * Square + Line / sizeof(float)];
         square = streams ? (float*)(((nint)square + Line - 1) & -Line) : null;
         bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
-        int whole = areLanes && rows == Square ? depth / perLane / Square * Square : 0;
-        if (streams && Avx512F.IsSupported)
+        int whole = areLanes && rows == Square ? depth / perLane : 0;
+        if (streams && Avx512F.IsSupported && whole >= Square)
         {
-            for (int k = 0; k < whole; k += Square) Turn((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns, streams: true);     // measured: a fifth slower with lines fetched ahead
+            // by lines of the source, where its rows begin alike: measured 3 to 6 % faster than squares that each touch two lines of a row; fetching lines ahead gains nothing
+            int last = whole - Square, next = Square - (int)((nint)source / sizeof(float) & (Square - 1));
+            for (int k = 0; ; k = Math.Min(next, last), next = k + Square)
+            {
+                Turn((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns, streams: true);
+                if (k == last) break;
+            }
         }
         else
         {
+            whole = whole / Square * Square;
             var ahead = Lookahead.Of((byte*)source, stride * sizeof(T));
             for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, stride / perLane, half + (nint)k * TileKernel.Columns, square, ahead.At(k));
         }
