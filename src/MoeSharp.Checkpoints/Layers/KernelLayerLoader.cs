@@ -3,24 +3,57 @@ using System.Buffers;
 namespace MoeSharp.Checkpoints;
 
 /// <summary>
-/// Packs a stored layer for the kernels, several experts at once. Plain weights are packed straight from the mapped file, others are decoded
-/// into buffers of one matrix each.
+/// Packs a stored layer for the kernels on all threads. Plain weights are packed straight from the mapped file, each expert in parts, so that
+/// threads of different speed end together; others are decoded into buffers of one matrix each.
 /// </summary>
 internal sealed class KernelLayerLoader(StoredMoeLayer stored, MoeLayer layer)
 {
+    private const int Parts = 8;
+
     public void Load(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         LoadRouter();
         if (stored.Shared is { } shared) LoadShared(shared);
 
         int done = 0, count = stored.Options.Router.ExpertCount;
-        WorkerPool.Shared.ForEach(count, index =>
+        void Report() => progress?.Report(new LoadProgress(stored.Index, Interlocked.Increment(ref done), count));
+
+        var experts = Enumerable.Range(0, count).ToLookup(index => IsPlain(stored.Expert(index)));
+        LoadPlain([.. experts[true]], Report, cancellationToken);
+        LoadEncoded([.. experts[false]], Report, cancellationToken);
+    }
+
+    private void LoadPlain(int[] experts, Action report, CancellationToken cancellationToken)
+    {
+        foreach (int expert in experts) layer.Experts.BeginParts(expert);
+
+        int[] loaded = new int[experts.Length];
+        WorkerPool.Shared.ForEach(experts.Length * Parts, task =>
         {
             cancellationToken.ThrowIfCancellationRequested();
-            LoadExpert(index, stored.Expert(index));
-            progress?.Report(new LoadProgress(stored.Index, Interlocked.Increment(ref done), count));
+            var (place, part) = Math.DivRem(task, Parts);
+            int index = experts[place];
+            var expert = stored.Expert(index);
+            LoadPart(index, expert, part);
+            if (Interlocked.Increment(ref loaded[place]) < Parts) return;
+
+            layer.Experts.EndParts(index);
+            LoadBiases(index, expert);
+            report();
         });
     }
+
+    private void LoadEncoded(int[] experts, Action report, CancellationToken cancellationToken) => WorkerPool.Shared.ForEach(experts.Length, place =>
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        int index = experts[place];
+        var expert = stored.Expert(index);
+        if (layer.Precision == ExpertPrecision.Float32) LoadValues(index, expert);
+        else LoadBits(index, expert);
+
+        LoadBiases(index, expert);
+        report();
+    });
 
     private void LoadRouter()
     {
@@ -44,14 +77,22 @@ internal sealed class KernelLayerLoader(StoredMoeLayer stored, MoeLayer layer)
         layer.Experts.LoadShared(gate.Values, up.Values, down.Values, router is null ? [] : router.Values);
     }
 
-    private void LoadExpert(int index, StoredMlp expert)
-    {
-        bool isExact = layer.Precision == ExpertPrecision.Float32;
-        if (expert.Gate.TryGetBits(out var gateBits) && expert.Up.TryGetBits(out var upBits) && expert.Down.TryGetBits(out var downBits)) layer.Experts.Load(index, gateBits, upBits, downBits);
-        else if (expert.Gate.TryGetValues(out var gate) && expert.Up.TryGetValues(out var up) && expert.Down.TryGetValues(out var down)) layer.Experts.Load(index, gate, up, down);
-        else if (isExact) LoadValues(index, expert);
-        else LoadBits(index, expert);
+    private static bool IsPlain(StoredMlp expert) => AreBits(expert, out _, out _, out _) || AreValues(expert, out _, out _, out _);
 
+    private void LoadPart(int index, StoredMlp expert, int part)
+    {
+        if (AreBits(expert, out var gateBits, out var upBits, out var downBits)) layer.Experts.LoadPart(index, gateBits, upBits, downBits, part, Parts);
+        else if (AreValues(expert, out var gate, out var up, out var down)) layer.Experts.LoadPart(index, gate, up, down, part, Parts);
+    }
+
+    private static bool AreBits(StoredMlp expert, out ReadOnlySpan<ushort> gate, out ReadOnlySpan<ushort> up, out ReadOnlySpan<ushort> down) =>
+        expert.Gate.TryGetBits(out gate) & expert.Up.TryGetBits(out up) & expert.Down.TryGetBits(out down);
+
+    private static bool AreValues(StoredMlp expert, out ReadOnlySpan<float> gate, out ReadOnlySpan<float> up, out ReadOnlySpan<float> down) =>
+        expert.Gate.TryGetValues(out gate) & expert.Up.TryGetValues(out up) & expert.Down.TryGetValues(out down);
+
+    private void LoadBiases(int index, StoredMlp expert)
+    {
         if (expert.Biases is { } biases) layer.Experts.LoadBias(index, [.. biases.Gate], [.. biases.Up], [.. biases.Down]);
     }
 

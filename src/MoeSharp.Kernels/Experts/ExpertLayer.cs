@@ -153,19 +153,39 @@ public sealed unsafe class ExpertLayer : IDisposable
     /// <summary>Frees the weights, once calls that run have ended; it does not wait for them. Later calls throw <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose() => _uses.Close();
 
+    /// <summary>Begins to load an expert by <see cref="LoadPart"/>.</summary>
+    internal void BeginParts(int expert) => _weights.Begin(expert);
+
+    /// <summary>Packs one of so many parts of an expert, of all of whose weights the spans are. Parts may be packed at the same time.</summary>
+    internal void LoadPart<T>(int expert, ReadOnlySpan<T> gate, ReadOnlySpan<T> up, ReadOnlySpan<T> down, int part, int parts)
+        where T : unmanaged
+    {
+        CheckWeights(expert, gate.Length, up.Length, down.Length);
+        using var use = _uses.Enter(this);
+        fixed (T* g = gate, u = up, d = down) _panels.Pack(expert, g, u, d, part, parts);
+    }
+
+    /// <summary>Says that all parts of an expert are there.</summary>
+    internal void EndParts(int expert) => _weights.End(expert);
+
     private void LoadWeights<T>(int expert, ReadOnlySpan<T> gate, ReadOnlySpan<T> up, ReadOnlySpan<T> down)
         where T : unmanaged
     {
-        CheckExpert(expert);
-        long size = (long)Options.HiddenSize * Options.Experts.IntermediateSize;
-        string meaning = $"IntermediateSize {Options.Experts.IntermediateSize} · HiddenSize {Options.HiddenSize}";
-        LayerCheck.Length(gate.Length, size, nameof(gate), meaning);
-        LayerCheck.Length(up.Length, size, nameof(up), meaning);
-        LayerCheck.Length(down.Length, size, nameof(down), meaning);
+        CheckWeights(expert, gate.Length, up.Length, down.Length);
         using var use = _uses.Enter(this);
         _weights.Begin(expert);
         fixed (T* g = gate, u = up, d = down) _panels.Pack(expert, g, u, d);
         _weights.End(expert);
+    }
+
+    private void CheckWeights(int expert, int gate, int up, int down)
+    {
+        CheckExpert(expert);
+        long size = (long)Options.HiddenSize * Options.Experts.IntermediateSize;
+        string meaning = $"IntermediateSize {Options.Experts.IntermediateSize} · HiddenSize {Options.HiddenSize}";
+        LayerCheck.Length(gate, size, nameof(gate), meaning);
+        LayerCheck.Length(up, size, nameof(up), meaning);
+        LayerCheck.Length(down, size, nameof(down), meaning);
     }
 
     private void LoadSharedWeights<T>(ReadOnlySpan<T> gate, ReadOnlySpan<T> up, ReadOnlySpan<T> down, ReadOnlySpan<float> router)

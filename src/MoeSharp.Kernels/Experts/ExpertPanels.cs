@@ -50,13 +50,19 @@ internal sealed unsafe class ExpertPanels : PanelSource, IDisposable
     /// <summary>Where a panel lies.</summary>
     public byte* At(int expert, int number) => _weights.Start + expert * Shape.PackedBytes + Shape.PanelStart(number);
 
-    /// <summary>Packs one expert from matrices whose rows are outputs: gate and up [H, D], down [D, H].</summary>
+    /// <summary>Packs one of so many parts of an expert from matrices whose rows are outputs: gate and up [H, D], down [D, H].</summary>
     /// <typeparam name="T">float, or ushort for the bits of bfloat16.</typeparam>
-    public void Pack<T>(int expert, T* gate, T* up, T* down)
+    public void Pack<T>(int expert, T* gate, T* up, T* down, int part = 0, int parts = 1)
         where T : unmanaged
     {
-        for (int panel = 0; panel < Shape.UpPanels; panel++) PackUp(Shape, gate, up, panel, At(expert, panel), streams: true);
-        for (int panel = 0; panel < Shape.DownPanels; panel++) PackDown(Shape, down, panel, At(expert, Shape.UpPanels + panel), streams: true);
+        int end = (part + 1) * Shape.Panels / parts;
+        for (int number = part * Shape.Panels / parts; number < end; number++)
+        {
+            byte* to = At(expert, number);
+            if (number < Shape.UpPanels) PackUp(Shape, gate, up, number, to, streams: true);
+            else PackDown(Shape, down, number - Shape.UpPanels, to, streams: true);
+        }
+
         Thread.MemoryBarrier();     // such writes are ordered by nothing else
     }
 
