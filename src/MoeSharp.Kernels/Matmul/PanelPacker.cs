@@ -12,6 +12,7 @@ internal static unsafe class PanelPacker
 {
     private const int Square = 16;
     private const int Line = 64;        // bytes of a line of the caches
+    private const int Ahead = 4 * Line / sizeof(float);     // how far a row is fetched ahead: a processor follows a few streams by itself, not sixteen
     private const int Strip = 256;      // lanes of 16 rows that are converted together: half of the nearest cache
 
     /// <summary>The lanes of a depth of <paramref name="values"/> values.</summary>
@@ -47,8 +48,7 @@ internal static unsafe class PanelPacker
         {
             whole = whole / Square * Square;
             nint laneStride = stride / perLane;
-            var ahead = Lookahead.Of((byte*)source, stride * sizeof(T));
-            for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, laneStride, half + (nint)k * TileKernel.Columns, square, ahead.At(k));
+            for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, laneStride, half + (nint)k * TileKernel.Columns, square, fetches: true);
         }
 
         if (whole == lanes) return;
@@ -79,30 +79,8 @@ internal static unsafe class PanelPacker
         for (int k = 0; ; k = Math.Min(next, last), next = k + Square)
         {
             CacheLines.FetchSixteenOnce((byte*)(from + Square * (stride + k)));
-            Turn(from + k, stride, to + (nint)k * TileKernel.Columns, streams: true);
+            Turn(from + k, stride, to + (nint)k * TileKernel.Columns, fetches: false, streams: true);
             if (k == last) return;
-        }
-    }
-
-    /// <summary>
-    /// The lines to fetch while sixteen lanes of sixteen rows are packed, as many as these have. A processor follows a few streams by itself,
-    /// not sixteen: of rows longer than a page, a few lines further in each; of shorter ones, what the next half panel is made of.
-    /// </summary>
-    private readonly struct Lookahead(byte* first, nint toNext, int perLane)
-    {
-        private const int Page = 4096, Distance = 4 * Line;
-
-        private readonly byte* _first = first;
-
-        public static Lookahead Of(byte* rows, nint stride) => stride > Page ? new(rows + Distance, stride, sizeof(float)) : new(rows + Square * stride, Line, Square * sizeof(float));
-
-        public Lookahead At(int lane) => new(_first + (nint)lane * perLane, toNext, perLane);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void FetchEight(int line)
-        {
-            if (!Sse.IsSupported || _first is null) return;
-            for (int i = line; i < line + Square / 2; i++) Sse.Prefetch1(_first + i * toNext);
         }
     }
 
@@ -177,7 +155,7 @@ internal static unsafe class PanelPacker
     {
         if (rows == Square)
         {
-            Transpose(from, stride, to, square, default);
+            Transpose(from, stride, to, square, fetches: false);
             return;
         }
 
@@ -190,16 +168,16 @@ internal static unsafe class PanelPacker
     /// <summary>to[k][c] = from[c][k] for 16 by 16 lanes; by way of <paramref name="square"/> past the caches where that is not null.</summary>
     /// <remarks>In place, so that it is compiled with its loop: a model is loaded once, and would be by code that nobody has optimised yet.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose(float* from, nint stride, float* to, float* square, Lookahead ahead)
+    private static void Transpose(float* from, nint stride, float* to, float* square, bool fetches)
     {
         const int Half = Square / 2;
-        ahead.FetchEight(0);
         if (Avx512F.IsSupported)
         {
-            ahead.FetchEight(Half);
-            Turn(from, stride, to, streams: square is not null);
+            Turn(from, stride, to, fetches, streams: square is not null);
             return;
         }
+
+        if (fetches) for (int i = 0; i < Square; i += 4) FetchFour(from + i * stride + Ahead, stride);
 
         float* turned = square is null ? to : square;
         nint columns = square is null ? TileKernel.Columns : Square;
@@ -208,7 +186,6 @@ internal static unsafe class PanelPacker
             // both halves of a row's line at once: of rows that are a multiple of a page apart, the nearest cache keeps eight
             LaneTranspose.EightByEight(from, stride, turned, columns);
             LaneTranspose.EightByEight(from + Half, stride, turned + Half * columns, columns);
-            ahead.FetchEight(Half);
             LaneTranspose.EightByEight(from + Half * stride, stride, turned + Half, columns);
             LaneTranspose.EightByEight(from + Half * stride + Half, stride, turned + Half * columns + Half, columns);
         }
@@ -232,13 +209,13 @@ internal static unsafe class PanelPacker
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Turn(float* from, nint stride, float* to, bool streams)
+    private static void Turn(float* from, nint stride, float* to, bool fetches, bool streams)
     {
         // columns 4i + j of four rows come to block i of the j-th vector; then blocks of four vectors change places
-        var (a0, a1, a2, a3) = Quad(from, stride);
-        var (b0, b1, b2, b3) = Quad(from + 4 * stride, stride);
-        var (c0, c1, c2, c3) = Quad(from + 8 * stride, stride);
-        var (d0, d1, d2, d3) = Quad(from + 12 * stride, stride);
+        var (a0, a1, a2, a3) = Quad(from, stride, fetches);
+        var (b0, b1, b2, b3) = Quad(from + 4 * stride, stride, fetches);
+        var (c0, c1, c2, c3) = Quad(from + 8 * stride, stride, fetches);
+        var (d0, d1, d2, d3) = Quad(from + 12 * stride, stride, fetches);
         Blocks(a0, b0, c0, d0, to, streams);
         Blocks(a1, b1, c1, d1, to + TileKernel.Columns, streams);
         Blocks(a2, b2, c2, d2, to + 2 * TileKernel.Columns, streams);
@@ -246,12 +223,24 @@ internal static unsafe class PanelPacker
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float>, Vector512<float>, Vector512<float>, Vector512<float>) Quad(float* from, nint stride)
+    private static (Vector512<float>, Vector512<float>, Vector512<float>, Vector512<float>) Quad(float* from, nint stride, bool fetches)
     {
+        if (fetches) FetchFour(from + Ahead, stride);
         var (r0, r1, r2, r3) = (Vector512.Load(from), Vector512.Load(from + stride), Vector512.Load(from + 2 * stride), Vector512.Load(from + 3 * stride));
         var (low01, high01) = (Avx512F.UnpackLow(r0, r1).AsDouble(), Avx512F.UnpackHigh(r0, r1).AsDouble());
         var (low23, high23) = (Avx512F.UnpackLow(r2, r3).AsDouble(), Avx512F.UnpackHigh(r2, r3).AsDouble());
         return (Avx512F.UnpackLow(low01, low23).AsSingle(), Avx512F.UnpackHigh(low01, low23).AsSingle(), Avx512F.UnpackLow(high01, high23).AsSingle(), Avx512F.UnpackHigh(high01, high23).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FetchFour(float* from, nint stride)
+    {
+        if (!Sse.IsSupported) return;
+
+        Sse.Prefetch1(from);
+        Sse.Prefetch1(from + stride);
+        Sse.Prefetch1(from + 2 * stride);
+        Sse.Prefetch1(from + 3 * stride);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
