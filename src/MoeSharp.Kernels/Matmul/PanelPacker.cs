@@ -57,13 +57,15 @@ internal static unsafe class PanelPacker
         for (int k = whole; k < lanes; k += Strip)
         {
             int count = Math.Min(Strip, lanes - k), values = Math.Min(count * perLane, depth - k * perLane);
-            if (rows < Square || values < Strip * perLane) new Span<float>(block, Square * Strip).Clear();
-            for (int row = 0; row < rows; row++) Convert(source + row * stride + k * perLane, values, type, block + row * Strip);
-            for (int part = 0; part < count; part += Square)
+            if (rows < Square || values < count * perLane) new Span<float>(block, Square * Strip).Clear();
+            for (int row = 0; row < rows; row++)
             {
-                CacheLines.Fetch((byte*)(source + Square * (stride + (k + part) * perLane)), Square * Square * perLane * sizeof(T));     // of the next half panel, whose rows follow each other as a rule
-                Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part), square);
+                T* from = source + row * stride + k * perLane;
+                CacheLines.Fetch((byte*)(from + Strip * perLane), Strip * perLane * sizeof(T));     // of the next strip
+                Convert(from, values, type, block + row * Strip);
             }
+
+            for (int part = 0; part < count; part += Square) Transpose(block + part, Strip, half + (nint)(k + part) * TileKernel.Columns, Math.Min(Square, count - part), square);
         }
     }
 
