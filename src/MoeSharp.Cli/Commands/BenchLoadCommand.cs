@@ -17,7 +17,7 @@ internal static class BenchLoadCommand
         {
             Note = "Weights are decoded to float32 on one thread. Ways run in turn within every round. 'of read+write' is the time to read the codes and write as many floats, over the decoder's; 'speed-up' is that over an obvious loop "
                 + "over plain arrays, or over the formula of each weight. Both are medians of the rounds' ratios. Experts are of bfloat16 and loaded on all threads; they come from a warm file (352 MB, in the folder for temporary files) "
-                + "into fresh memory, and again into the same; 'of plain read' is their speed over that of reading memory from end to end in the same round, 'of a copy' what they read and write over what a plain copy does. --format leaves them out.",
+                + "into fresh memory, and again into the same; 'of plain read' is their speed over that of reading memory from end to end in the same round, 'of a copy' what they read and write over what a plain copy does, each the better of two in a row. --format leaves them out.",
             Examples = ["moesharp bench load", "moesharp bench load --format fp8,mxfp4,int4 --json"],
         };
         command.Add("Measuring", formats, rows, rounds);
