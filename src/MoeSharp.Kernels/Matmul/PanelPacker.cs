@@ -41,14 +41,14 @@ internal static unsafe class PanelPacker
         square = streams ? (float*)(((nint)square + Line - 1) & -Line) : null;
         bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
         int whole = areLanes && rows == Square ? depth / perLane : 0;
+        nint laneStride = stride / perLane;
         if (streams && Avx512F.IsSupported && whole >= Square)
         {
-            Stream((float*)source, stride / perLane, half, whole);
+            Stream((float*)source, laneStride, half, whole);
         }
         else
         {
             whole = whole / Square * Square;
-            nint laneStride = stride / perLane;
             for (int k = 0; k < whole; k += Square) Transpose((float*)source + k, laneStride, half + (nint)k * TileKernel.Columns, square, fetches: true);
         }
 

@@ -40,13 +40,10 @@ internal static partial class ModelFamilies
     {
         config.Require("scoring_func", "sigmoid", "noaux_tc");       // dots.llm1 writes the method there
         config.Require("topk_method", "noaux_tc");
-        return router with
-        {
-            Score = ScoreFunction.Sigmoid,
-            HasCorrectionBias = true,
-            GroupLimit = config.Groups(GroupRanking.TopTwoSum),
-            Renormalize = config.Renormalize(absent: renormalizes),
-            RenormalizeEpsilon = 1e-20,
-        };
+        return BiasedSigmoid(router with { GroupLimit = config.Groups(GroupRanking.TopTwoSum) }, config.Renormalize(absent: renormalizes));
     }
+
+    // what that router is without its keys, which others name otherwise
+    private static RouterOptions BiasedSigmoid(RouterOptions router, Renormalization renormalize) =>
+        router with { Score = ScoreFunction.Sigmoid, HasCorrectionBias = true, Renormalize = renormalize, RenormalizeEpsilon = 1e-20 };
 }

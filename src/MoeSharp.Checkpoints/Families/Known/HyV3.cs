@@ -19,7 +19,7 @@ internal static partial class ModelFamilies
             var layer = config.Layer(width);
             var moe = layer with
             {
-                Router = layer.Router with { Score = ScoreFunction.Sigmoid, HasCorrectionBias = true, Renormalize = Renormalization.Always, RenormalizeEpsilon = 1e-20, Scale = config.Scale(Scale) },
+                Router = BiasedSigmoid(layer.Router with { Scale = config.Scale(Scale) }, Renormalization.Always),
                 Shared = config.Shared("num_shared_experts", width),
             };
             return config.Model(config.AfterFirst(moe, absent: 1));
