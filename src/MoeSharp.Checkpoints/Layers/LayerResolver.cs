@@ -17,6 +17,7 @@ internal sealed class LayerResolver
     private readonly List<string> _faults;
     private readonly HashSet<string> _used;
     private readonly HashSet<string> _formats = [];
+    private readonly Dictionary<(string Name, bool IsBlocks), FoundWeight?> _found = [];
 
     private LayerResolver(IWeightIndex index, LayerLayout layout, QuantizationConfig? quantization, string prefix, MoeOptions options, HashSet<string> used, List<string> faults)
     {
@@ -80,12 +81,18 @@ internal sealed class LayerResolver
     private FoundWeight? Find(string name, bool isBlocks, string suffix, long[] shape)
     {
         if (_index.Has(name, isBlocks)) _used.UnionWith(_index.TensorsOf(name));
-        if (_index.Find(name, isBlocks, suffix, _faults) is not { } found) return null;
-
+        if (Look(name, isBlocks, suffix) is not { } found) return null;
         if (found.Shape.SequenceEqual(shape)) return found;
 
         _faults.Add($"Tensor {TensorName.Quote(found.Name)} has the shape [{string.Join(", ", found.Shape)}]; the config asks for [{string.Join(", ", shape)}].");
         return null;
+    }
+
+    // once, so that what is wrong with it is said once
+    private FoundWeight? Look(string name, bool isBlocks, string suffix)
+    {
+        if (!_found.TryGetValue((name, isBlocks), out var found)) _found.Add((name, isBlocks), found = _index.Find(name, isBlocks, suffix, _faults));
+        return found;
     }
 
     private float[]? Vector(string? name, params ReadOnlySpan<long[]> shapes)
@@ -127,7 +134,7 @@ internal sealed class LayerResolver
         return table;
     }
 
-    /// <summary>The gated MLPs, stored in that of several ways of which most is there.</summary>
+    /// <summary>The gated MLPs, stored in that of several ways of which most is there; of ways with the same names, in the one of these shapes.</summary>
     private FoundMlps? Mlps(IReadOnlyList<StoredWeight[]> ways, int count, int width, bool hasBias)
     {
         if (ways.Count == 0)
@@ -136,7 +143,9 @@ internal sealed class LayerResolver
             return null;
         }
 
-        var way = ways.MaxBy(way => way.Count(IsThere))!;     // of equals the first
+        int most = ways.Max(way => way.Count(IsThere));
+        StoredWeight[][] there = [.. ways.Where(way => way.Count(IsThere) == most)];
+        var way = there.Length == 1 || most == 0 ? there[0] : there.MaxBy(way => way.Count(HasItsShape))!;     // of equals the first
         var found = new Dictionary<WeightRole, Func<int, WeightMatrix>>();
         var biases = new Dictionary<WeightRole, Func<int, float[]>>();
         int before = _faults.Count;
@@ -162,6 +171,9 @@ internal sealed class LayerResolver
             var names = NamesOf(stored.Name);
             return Enumerable.Range(0, stored.IsPerExpert ? count : 1).Any(expert => _index.Has(names(expert), stored.IsBlocks));
         }
+
+        bool HasItsShape(StoredWeight stored) =>
+            IsThere(stored) && Look(NamesOf(stored.Name)(0), stored.IsBlocks, stored.Suffix) is { } found && found.Shape.SequenceEqual(stored.Shape(count, width, _options.HiddenSize));
     }
 
     /// <summary>The matrices of a stored weight by expert, as they are stored.</summary>

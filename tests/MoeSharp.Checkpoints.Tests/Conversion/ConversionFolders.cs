@@ -9,8 +9,8 @@ internal static class ConversionFolders
     public static readonly string[] Plain =
     [
         "dbrx_published", "deepseek_v2_groups", "deepseek_v3", "deepseek_v4", "dots1_published", "ernie4_5_moe", "flex_olmo", "gemma4", "glm4_moe", "glm4_moe_lite", "gpt_oss", "granitemoe",
-        "granitemoehybrid_published", "hunyuan_v1_moe", "hy_v3_published", "jamba", "lfm2_moe_published", "llama4", "mixtral", "mixtral_sharded", "olmoe", "phimoe", "qwen2_moe",
-        "qwen3_5_moe_text", "qwen3_moe", "qwen3_next",
+        "granitemoehybrid_published", "hunyuan_v1_moe", "hy_v3_published", "jamba", "lfm2_moe_published", "llama4", "mistral4", "mixtral", "mixtral_sharded", "olmoe", "phimoe", "qwen2_moe",
+        "qwen3_5_moe_text", "qwen3_moe", "qwen3_next", "qwen3_vl_moe_published",
     ];
 
     /// <summary>Models of quantized weights.</summary>

@@ -58,6 +58,8 @@ internal static class FamilyCases
         new("minimax", """{"num_local_experts": 6, "intermediate_size": 4, "shared_intermediate_size": 0}""", """{"router": {"renormalize": "always"}}""", 0, 1, 2, 3),
         new("minimax_m2", """{"num_local_experts": 6, "intermediate_size": 4, "scoring_func": "sigmoid", "use_routing_bias": true, "shared_intermediate_size": 0}""",
             """{"router": {"score": "sigmoid", "correction_bias": true, "renormalize": "always"}}""", 0, 1, 2, 3),
+        new("mistral4", """{"n_routed_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "n_shared_experts": 1, "first_k_dense_replace": 0, "n_group": 3, "topk_group": 2, "norm_topk_prob": true, "routed_scaling_factor": 1.0}""",
+            """{"router": {"group_limit": {"groups": 3, "keep": 2, "by": "top2_sum"}, "renormalize": "always", "epsilon": 1e-20}, "shared": {"size": 4}}""", 0, 1, 2, 3),
         new("mixtral", """{"num_local_experts": 6, "intermediate_size": 4}""", """{"router": {"renormalize": "always"}}""", 0, 1, 2, 3),
         new("olmoe", """{"num_experts": 6, "intermediate_size": 4, "norm_topk_prob": false}""", "{}", 0, 1, 2, 3),
         new("phimoe", """{"num_local_experts": 6, "intermediate_size": 4, "router_jitter_noise": 0.02}""", """{"router": {"select": "sparsemixer", "sparsemixer_jitter": 0.02}}""", 0, 1, 2, 3),
@@ -68,6 +70,7 @@ internal static class FamilyCases
             """{"router": {"renormalize": "always"}, "shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
         new("qwen3_5_moe_text", """{"num_experts": 6, "moe_intermediate_size": 4, "shared_expert_intermediate_size": 10}""", """{"router": {"renormalize": "always"}, "shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
         new("qwen3_omni_moe_text", """{"num_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "mlp_only_layers": [0], "norm_topk_prob": true}""", """{"router": {"renormalize": "always"}}""", 1, 2, 3),
+        new("qwen3_vl_moe_text", """{"num_experts": 6, "moe_intermediate_size": 4, "intermediate_size": 16, "mlp_only_layers": [], "decoder_sparse_step": 1, "norm_topk_prob": true}""", """{"router": {"renormalize": "always"}}""", 0, 1, 2, 3),
         new("solar_open", """{"n_routed_experts": 6, "moe_intermediate_size": 4, "n_shared_experts": 1, "first_k_dense_replace": 0, "n_group": 3, "topk_group": 2, "norm_topk_prob": true, "routed_scaling_factor": 1.0}""",
             """{"router": {"score": "sigmoid", "correction_bias": true, "group_limit": {"groups": 3, "keep": 2, "by": "top2_sum"}, "renormalize": "always", "epsilon": 1e-20}, "shared": {"size": 4}}""", 0, 1, 2, 3),
     ];

@@ -103,6 +103,27 @@ public sealed class ModelFamilyTests
         Assert.Equal(written.Tensors.Keys.Concat(written.Tables.Keys).Order(StringComparer.Ordinal), each.MoeLayers.SelectMany(index => checkpoint.Layer(index).Tensors).Order(StringComparer.Ordinal));
     }
 
+    // both ways of this family have these names
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Open_AFaultOfATensorThatTwoWaysHave_IsSaidOnce(bool hasScales)
+    {
+        using var folder = new TemporaryFolder();
+        var each = FamilyCases.All.Single(each => each.Family == "qwen3_vl_moe_text");
+        var written = Write(folder, each, 0, 0, 0);
+        string name = written.Tensors.Keys.First(key => key.EndsWith("gate_up_proj", StringComparison.Ordinal));
+        var (shape, values) = written.Tensors[name];
+        written.Tensors.Remove(name);
+        written.Tables.Add(name, (shape, [.. values.Select(value => (long)value)]));
+        if (hasScales) written.Tensors.Add($"{name}_scale_inv", ([1], [1]));
+        written.Write(folder, each.Json);
+
+        string message = Assert.Throws<CheckpointException>(() => MoeCheckpoint.Open(folder.Path)).Message;
+
+        Assert.Single(message.Split('\n'), line => line.Contains($"'{name}' is I64", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Open_WhatSpeaksBesideAThinker_IsNotUsed()
     {
