@@ -14,8 +14,6 @@ namespace MoeSharp;
 /// <param name="type">The type of the matrices, whatever the products read; biases are float32.</param>
 internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void* up, void* down, float* gateBias, float* upBias, float* downBias, TileType type = TileType.Float32) : PanelSource(shape)
 {
-    private const int Line = 64;
-
     [ThreadStatic]
     private static float[]? _bias;
 
@@ -94,7 +92,7 @@ internal sealed unsafe class ExpertMatrices(ExpertShape shape, void* gate, void*
     {
         byte* first = (byte*)At(down, expert, column);
         nint row = Shape.Intermediate * ValueBytes;
-        return type == TileType.Float32 ? NextPanel.Rows(first, first + Line, row) : NextPanel.Rows(first, first + row, 2 * row);
+        return type == TileType.Float32 ? NextPanel.Rows(first, first + CacheLines.Size, row) : NextPanel.Rows(first, first + row, 2 * row);
     }
 
     /// <summary>The same of gate and up: their first lines, where a product has one lane of depth for a row of both.</summary>

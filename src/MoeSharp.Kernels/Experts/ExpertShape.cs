@@ -6,8 +6,6 @@ namespace MoeSharp;
 /// <param name="Type">The type that products read.</param>
 internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileType Type)
 {
-    private const int Line = 64;
-
     /// <summary>Bytes of a value that products read.</summary>
     public int ValueBytes => Type == TileType.Float32 ? sizeof(float) : sizeof(ushort);
 
@@ -42,16 +40,14 @@ internal readonly record struct ExpertShape(int Hidden, int Intermediate, TileTy
     public long PanelStart(int number) => (long)Math.Min(number, UpPanels) * UpPanelBytes + (long)Math.Max(0, number - UpPanels) * DownPanelBytes;
 
     /// <summary>Bytes from one gathered row to the next: a line more than it needs, so that neighbours do not share cache sets.</summary>
-    public nint InputStride => Padded(UpDepth * sizeof(float)) + Line;
+    public nint InputStride => CacheLines.RoundUp(UpDepth * sizeof(float)) + CacheLines.Size;
 
     /// <summary>Bytes from one hidden row to the next; whole panels.</summary>
-    public nint HiddenStride => Padded(UpPanels * 16 * ValueBytes) + Line;
+    public nint HiddenStride => CacheLines.RoundUp(UpPanels * 16 * ValueBytes) + CacheLines.Size;
 
     /// <summary>Values from one output row to the next, of either type: whole panels, and one more, so that neighbours do not share cache sets.</summary>
     public int OutputStride => (DownPanels + 1) * TileKernel.Columns;
 
     /// <summary>Values from one row of pre-activations to the next: gate and up in turns of 16, and a line more.</summary>
-    public int KeptStride => UpPanels * TileKernel.Columns + Line / sizeof(float);
-
-    private static nint Padded(nint bytes) => (bytes + Line - 1) & -Line;
+    public int KeptStride => UpPanels * TileKernel.Columns + CacheLines.Size / sizeof(float);
 }

@@ -12,15 +12,22 @@ internal static unsafe class RowGather
     /// <param name="room">Room for the token in float32.</param>
     public static void Copy(TokenRows tokens, int token, byte* row, ExpertShape shape, float weight, float* room)
     {
-        if (tokens.Type == TileType.BFloat16 && shape.Type == TileType.BFloat16 && weight == 1) CopyBits((ushort*)tokens.At(token), (ushort*)row, shape.Hidden);
-        else Copy(tokens.Read(token, room), row, shape, weight);
+        bool isAsIs = tokens.Type == TileType.BFloat16 && shape.Type == TileType.BFloat16 && weight == 1;
+        if (!isAsIs)
+        {
+            Copy(tokens.Read(token, room), row, shape, weight);
+            return;
+        }
+
+        ClearLastLane(row, shape);
+        new ReadOnlySpan<ushort>(tokens.At(token), shape.Hidden).CopyTo(new(row, shape.Hidden));
     }
 
     /// <summary>Copies <paramref name="token"/> times <paramref name="weight"/>; fills the last lane.</summary>
     public static void Copy(float* token, byte* row, ExpertShape shape, float weight)
     {
         int count = shape.Hidden;
-        if (shape.Type == TileType.BFloat16 && count % 2 != 0) ((ushort*)row)[count] = 0;
+        ClearLastLane(row, shape);
         if (weight == 1)
         {
             PanelPacker.Copy(token, count, shape.Type, row);
@@ -37,9 +44,9 @@ internal static unsafe class RowGather
         }
     }
 
-    private static void CopyBits(ushort* token, ushort* row, int count)
+    // of two values, of which an odd number has one
+    private static void ClearLastLane(byte* row, ExpertShape shape)
     {
-        if (count % 2 != 0) row[count] = 0;
-        new ReadOnlySpan<ushort>(token, count).CopyTo(new(row, count));
+        if (shape.Type == TileType.BFloat16 && shape.Hidden % 2 != 0) ((ushort*)row)[shape.Hidden] = 0;
     }
 }

@@ -7,8 +7,6 @@ namespace MoeSharp;
 /// </remarks>
 internal sealed unsafe class GatePanels : IDisposable
 {
-    private const int Line = 64;
-
     private readonly AlignedMemory _weight;
     private readonly RouterInputNorm? _norm;
     private readonly float[] _scale;        // of normalised rows: D^-1/2, times what was loaded
@@ -43,7 +41,7 @@ internal sealed unsafe class GatePanels : IDisposable
     public long Bytes => _weight.Length;
 
     /// <summary>Bytes from one row to the next: a line more than it needs, so that neighbours do not share cache sets.</summary>
-    public nint RowStride => ((Depth * (nint)sizeof(float) + Line - 1) & -Line) + Line;
+    public nint RowStride => CacheLines.RoundUp(Depth * (nint)sizeof(float)) + CacheLines.Size;
 
     private float RootOfWidth => (float)(1 / Math.Sqrt(Hidden));
 

@@ -11,8 +11,7 @@ namespace MoeSharp;
 internal static unsafe class PanelPacker
 {
     private const int Square = 16;
-    private const int Line = 64;        // bytes of a line of the caches
-    private const int Ahead = 4 * Line / sizeof(float);     // how far a row is fetched ahead: a processor follows a few streams by itself, not sixteen
+    private const int Ahead = 4 * CacheLines.Size / sizeof(float);     // how far a row is fetched ahead: a processor follows a few streams by itself, not sixteen
     private const int RowsAhead = 16;   // that are fetched where two are packed together: 2 to 7 % of a training step; the processor follows single ones by itself
     private const int Strip = 256;      // lanes of 16 rows that are converted together: half of the nearest cache
 
@@ -37,8 +36,8 @@ internal static unsafe class PanelPacker
         where T : unmanaged
     {
         int perLane = type == TileType.Float32 ? 1 : 2, lanes = Lanes(depth, type);
-        float* square = stackalloc float[Square * Square + Line / sizeof(float)];
-        square = streams ? (float*)(((nint)square + Line - 1) & -Line) : null;
+        float* square = stackalloc float[Square * Square + CacheLines.Size / sizeof(float)];
+        square = streams ? (float*)CacheLines.RoundUp((nint)square) : null;
         bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
         int whole = areLanes && rows == Square ? depth / perLane : 0;
         nint laneStride = stride / perLane;

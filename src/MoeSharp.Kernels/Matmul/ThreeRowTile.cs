@@ -48,7 +48,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     /// <summary>12 KB of tokens' columns, which lie far apart and are not fetched ahead.</summary>
     public const int TokensPart = 96;
 
-    private const int Lane = 4, Line = 64;
+    private const int Lane = 4;
 
     private static readonly delegate*<in Streams, int, void>[]
         FromPanel = [null, &Pass<Rows1, Panel>, &Pass<Rows2, Panel>, &Pass<Rows3, Panel>],
@@ -135,8 +135,8 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
 
             if (!TReads.IsPanel && Sse.IsSupported)     // the rows that come after lie in other lines
             {
-                Sse.Prefetch0(a + Line);
-                Sse.Prefetch0(a + aStep + Line);
+                Sse.Prefetch0(a + CacheLines.Size);
+                Sse.Prefetch0(a + aStep + CacheLines.Size);
             }
 
             x = TLanes.Broadcast(TReads.IsPanel ? a + at : a);

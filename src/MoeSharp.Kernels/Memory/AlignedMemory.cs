@@ -8,8 +8,6 @@ namespace MoeSharp;
 /// </summary>
 internal sealed unsafe class AlignedMemory : IDisposable
 {
-    private const nuint Line = 64;
-
     private byte* _start;
 
     /// <summary>Allocates <paramref name="length"/> bytes, whose content means nothing yet.</summary>
@@ -21,7 +19,7 @@ internal sealed unsafe class AlignedMemory : IDisposable
         var bytes = (nuint)Math.Max(length, 1);
         try
         {
-            _start = (byte*)NativeMemory.AlignedAlloc(bytes, bytes < HugePages.Size ? Line : HugePages.Size);
+            _start = (byte*)NativeMemory.AlignedAlloc(bytes, bytes < HugePages.Size ? (nuint)CacheLines.Size : HugePages.Size);
         }
         catch (OutOfMemoryException error)
         {

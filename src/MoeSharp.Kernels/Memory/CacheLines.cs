@@ -3,10 +3,14 @@ using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
-/// <summary>Lines of the caches, of 64 bytes.</summary>
+/// <summary>Lines of the caches.</summary>
 internal static unsafe class CacheLines
 {
-    private const int Size = 64;
+    /// <summary>The bytes of one.</summary>
+    public const int Size = 64;
+
+    /// <summary>A number of bytes, or an address, up to the next full line.</summary>
+    public static nint RoundUp(nint bytes) => (bytes + Size - 1) & -Size;
 
     /// <summary>Brings memory nearer that is read soon, in an order that the processor does not see coming: into the second cache. It may lie outside of everything.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
