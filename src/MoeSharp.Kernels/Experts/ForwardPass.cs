@@ -203,17 +203,27 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
                 continue;
             }
 
-            bool fetchesNext = place == PanelPlace.Cache || FetchesNext(count);
-            if (place == PanelPlace.Memory && fetchesNext && panel > task.First) place = PanelPlace.Fetched;
-            var next = fetchesNext && panel + 1 < task.End ? source.Next(expert, firstPanel + panel + 1) : NextPanel.None;
+            var fetch = place == PanelPlace.Cache ? PanelPlace.Fetched : FetchOf(count);
+            if (place == PanelPlace.Memory && panel > task.First) place = fetch;
+            var next = fetch != PanelPlace.Memory && panel + 1 < task.End ? source.Next(expert, firstPanel + panel + 1) : NextPanel.None;
+            if (fetch == PanelPlace.HalfFetched) next = next.LateHalf;
             PanelProduct.Run(kernel, inputs, weights, depth, place, next, tile, SinkOf(panel));
         }
 
         TSink SinkOf(int panel) => TSink.Of(this, group, firstRow, panel, source.Bias(expert, firstPanel + panel));
     }
 
-    // one block cannot fetch the next panel whole, so it fetches its own; so does the first of five to eight blocks, which was measured to be faster (docs/kernels/experts.md)
-    private bool FetchesNext(int rows) => rows > kernel.MaxRows && (rows <= 4 * kernel.MaxRows || rows > 8 * kernel.MaxRows);
+    // How a panel is fetched ahead, as it was measured to be fastest (docs/kernels/experts.md). One block cannot fetch the next panel whole, so it fetches
+    // its own. The rows of many blocks leave little of the second cache: there the next panel comes by halves, or not before it is begun.
+    private PanelPlace FetchOf(int rows)
+    {
+        int blocks = (rows + kernel.MaxRows - 1) / kernel.MaxRows;
+        bool isFloat32 = kernel.Type == TileType.Float32;
+        if (blocks is > 1 and <= 4) return PanelPlace.Fetched;
+        if (blocks <= (isFloat32 ? 6 : 8)) return PanelPlace.Memory;
+
+        return isFloat32 ? PanelPlace.HalfFetched : PanelPlace.Fetched;
+    }
 
     private void CombineTokens(in PassTask task, int worker)
     {

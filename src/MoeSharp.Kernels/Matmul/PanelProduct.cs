@@ -18,6 +18,9 @@ internal enum PanelPlace
     /// <summary>In memory, and the product before fetched it ahead.</summary>
     Fetched,
 
+    /// <summary>In memory, and the product before fetched its first half ahead.</summary>
+    HalfFetched,
+
     /// <summary>In memory.</summary>
     Memory,
 }
@@ -85,6 +88,13 @@ internal static unsafe class PanelProduct
         bool fetches = next.For(blocks.First, blocks.All, (int)arguments.Depth, out arguments.Prefetch, out arguments.PrefetchStep);
         var prefetch = fetches ? TilePrefetch.Next : TilePrefetch.None;
         if (place == PanelPlace.Memory && blocks.First == 0) prefetch = TilePrefetch.Own;
+        if (place == PanelPlace.HalfFetched && blocks.First == 0)
+        {
+            prefetch = TilePrefetch.Next;
+            arguments.Prefetch = arguments.B + arguments.Depth * CacheLines.Size;       // the other half, while it reads the first
+            arguments.PrefetchStep = CacheLines.Size;
+        }
+
         if (rows < LeastRowsToFetch && blocks.All == 1) prefetch = TilePrefetch.None;
         kernel.Multiply(&arguments, rows, prefetch);
         return rows;
