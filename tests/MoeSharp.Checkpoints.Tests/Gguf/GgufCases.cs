@@ -25,6 +25,7 @@ internal static class GgufCases
         new("qwen2moe", "qwen2_moe", """{"expert_feed_forward_length": 4, "feed_forward_length": 16, "expert_shared_feed_forward_length": 10}""", """{"shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
         new("qwen3moe", "qwen3_moe", """{"expert_feed_forward_length": 4, "feed_forward_length": 16}""", """{"router": {"renormalize": "always"}}""", 0, 1, 2, 3),
         new("qwen3next", "qwen3_next", """{"expert_feed_forward_length": 4, "expert_shared_feed_forward_length": 10}""", """{"router": {"renormalize": "always"}, "shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
+        new("qwen3vlmoe", "qwen3_moe", """{"expert_feed_forward_length": 4, "feed_forward_length": 16}""", """{"router": {"renormalize": "always"}}""", 0, 1, 2, 3),
         new("qwen35moe", "qwen3_5_moe", """{"expert_feed_forward_length": 4, "expert_shared_feed_forward_length": 10}""", """{"router": {"renormalize": "always"}, "shared": {"size": 10, "gated": true}}""", 0, 1, 2, 3),
         new("olmoe", "olmoe", """{"feed_forward_length": 4}""", "{}", 0, 1, 2, 3),
         new("deepseek2", "deepseek_v2", $$"""{{{Deepseek}}, "expert_gating_func": 1, "expert_weights_norm": false}""", """{"router": {"scale": 2.5}, "shared": {"size": 8}}""", 1, 2, 3),

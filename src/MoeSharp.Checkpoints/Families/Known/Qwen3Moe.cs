@@ -21,6 +21,12 @@ internal static partial class ModelFamilies
                 Experts = [Stored.PerExpert("mlp.experts"), Stored.Fused("mlp.experts")],
             },
         ],
-        Gguf = [new("qwen3moe", ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length")) { Model = ("qwen3_moe", "Qwen3MoeForCausalLM"), Constants = """{"norm_topk_prob": true}""" }],
+        Gguf = [Qwen3File("qwen3moe"), Qwen3File("qwen3vlmoe")],     // the second is of Qwen3-VL without what sees: the same model
+    };
+
+    private static GgufFamily Qwen3File(string architecture) => new(architecture, ("moe_intermediate_size", "expert_feed_forward_length"), ("intermediate_size", "feed_forward_length"))
+    {
+        Model = ("qwen3_moe", "Qwen3MoeForCausalLM"),
+        Constants = """{"norm_topk_prob": true}""",
     };
 }
