@@ -69,9 +69,9 @@ internal sealed class LayerLoader(StoredMoeLayer stored, LayerLoadOptions option
     private void FillExperts(Experts experts)
     {
         int done = 0, count = stored.Options.Router.ExpertCount;
-        var parallel = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        Parallel.For(0, count, parallel, index =>
+        WorkerPool.Shared.ForEach(count, index =>
         {
+            cancellationToken.ThrowIfCancellationRequested();
             using var ungraded = no_grad();      // holds for a thread
             var expert = stored.Expert(index);
             FillSlice(experts.Gate, index, expert.Gate);
