@@ -192,7 +192,8 @@ internal sealed class ConfigReader
     {
         const int Shown = 60;
 
-        string text = TensorName.Quote(value.GetRawText())[1..^1];
+        string line = string.Join(' ', value.GetRawText().Split('\n', StringSplitOptions.TrimEntries));      // lists may go over several; texts have none
+        string text = TensorName.Quote(line)[1..^1];
         return text.Length <= Shown ? text : $"{text[..Shown]}…";
     }
 }

@@ -88,6 +88,14 @@ public sealed class ModelFamilyTests
         Assert.Contains(fault, Assert.Throws<CheckpointException>(() => Read(json, out _)).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Read_AListWhereANumberBelongs_IsShownOnOneLine()
+    {
+        string json = Changed("olmoe", config => config.Remove("num_experts")).Replace("{\"model_type\"", "{\"num_experts\": [\n  6,\n  7\n], \"model_type\"", StringComparison.Ordinal);
+
+        Assert.Contains("num_experts is [ 6, 7 ]; expected a whole number", Assert.Throws<CheckpointException>(() => Read(json, out _)).Message, StringComparison.Ordinal);
+    }
+
     /// <summary>What layer types, prefix and way of storing a family's files have: every weight is found where it was written.</summary>
     [Theory, MemberData(nameof(Ways))]
     public void Open_AWayOfStoring_GivesWhatWasWritten(FamilyCase each, int layout, int prefix, int way)
