@@ -20,7 +20,7 @@ internal static partial class ModelFamilies
                 Experts =
                 [
                     Stored.FusedTransposed("mlp.experts"),      // as published
-                    Stored.PerExpert("mlp.experts"),            // its FP8 files
+                    Stored.PerExpert("mlp.experts"),            // as tools that quantize write them
                     Stored.Fused("mlp.experts"),                // as transformers 5 saves what it has not read; the same names
                 ],
             },
