@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace MoeSharp;
 
 /// <summary>
@@ -147,6 +149,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
 
     private static int InputCounter(int expert) => 4 * expert + 3;
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void GatherRows(in PassTask task)
     {
         int first = _rows.Of(task.Expert).First;
@@ -166,6 +169,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(GatherCounter(task.Expert));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunUp(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(GatherCounter(task.Expert))) return;
@@ -181,6 +185,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(UpCounter(task.Expert));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunHidden(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(GatherCounter(task.Expert)) || !_tasks.WaitFor(UpCounter(task.Expert))) return;
@@ -197,6 +202,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(HiddenCounter(task.Expert));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunInput(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(HiddenCounter(task.Expert))) return;
@@ -214,6 +220,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(InputCounter(task.Expert));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunUpWeights(in PassTask task, int worker)
     {
         var (first, count) = _rows.Of(task.Expert);
@@ -240,6 +247,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         _tasks.Done(InputCounter(task.Expert));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunDownWeights(in PassTask task, int worker)
     {
         var (first, count) = _rows.Of(task.Expert);
@@ -281,6 +289,7 @@ internal sealed unsafe class BackwardPass(ExpertMatrices source, TileKernel kern
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void CombineTokens(in PassTask task)
     {
         var plan = _rows.Plan;

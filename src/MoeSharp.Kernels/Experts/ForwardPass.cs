@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace MoeSharp;
 
 /// <summary>
@@ -137,12 +139,14 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
 
     private static int DownCounter(int expert) => 3 * expert + 2;
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void LayOutTokens(in PassTask task, int worker)
     {
         for (int token = task.First; token < task.End; token++) RowGather.Copy(_x, token, _tokens + token * _shape.InputStride, _shape, 1, RoomOf(worker));
         _tasks.Done(TokenCounter);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void WeighRows(in PassTask task, int worker)
     {
         int first = _rows.Of(task.Expert).First;
@@ -165,6 +169,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
             : new(_tokens, _shape.InputStride, count, _rows.TokensFrom(first));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunUp(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(TokenCounter) || !_tasks.WaitFor(WeighCounter(task.Expert))) return;
@@ -173,6 +178,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         _tasks.Done(UpCounter(task.Expert));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void RunDown(in PassTask task, int worker)
     {
         if (!_tasks.WaitFor(UpCounter(task.Expert))) return;
@@ -225,6 +231,7 @@ internal sealed unsafe class ForwardPass(PanelSource source, TileKernel kernel, 
         return isFloat32 ? PanelPlace.HalfFetched : PanelPlace.Fetched;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void CombineTokens(in PassTask task, int worker)
     {
         var plan = _rows.Plan;

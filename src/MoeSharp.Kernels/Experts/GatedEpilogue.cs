@@ -90,6 +90,7 @@ internal abstract unsafe class GatedEpilogue
     {
         private readonly float _limit = limit;
 
+        [MethodImpl(MethodImplOptions.NoInlining)]
         public override void Activate(float* tile, nint tileStride, int rows, byte* hidden, nint stride, TileType type)
         {
             var limit = TLanes.Create(_limit);
@@ -110,6 +111,7 @@ internal abstract unsafe class GatedEpilogue
             else Differentiate<Kept>(turn);
         }
 
+        [MethodImpl(MethodImplOptions.NoInlining)]
         private void Differentiate<THidden>(TurnGradients turn)
             where THidden : struct, IHidden
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
@@ -50,6 +51,7 @@ internal static unsafe class RowSum
         else Of<Lanes4, TRows>(rows, weights, isWeighted, values, stride, to, size, next);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Of<TLanes, TRows>(ReadOnlySpan<int> rows, ReadOnlySpan<float> weights, bool isWeighted, void* values, int stride, float* to, int size, ReadOnlySpan<int> next)
         where TLanes : struct, IFloatLanes<TLanes>
         where TRows : struct, IRows
@@ -104,6 +106,7 @@ internal static unsafe class RowSum
         else Add<Lanes4, TRows>(weight, row, to, size);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Add<TLanes, TRows>(float weight, void* row, float* to, int size)
         where TLanes : struct, IFloatLanes<TLanes>
         where TRows : struct, IRows
@@ -113,6 +116,7 @@ internal static unsafe class RowSum
         for (; i < size; i++) to[i] = MathF.FusedMultiplyAdd(weight, TRows.ValueOf(row, i), to[i]);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static float Dot<TLanes>(float* a, float* b, int size)
         where TLanes : struct, IFloatLanes<TLanes>
     {
@@ -125,6 +129,7 @@ internal static unsafe class RowSum
         return total;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void AddColumns<TLanes>(float* values, nint stride, int rows, float* to, int columns)
         where TLanes : struct, IFloatLanes<TLanes>
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
@@ -18,6 +19,7 @@ internal static unsafe class BFloat16Values
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Round<TLanes>(float* from, ushort* to, int count)
         where TLanes : struct, IFloatLanes<TLanes>
     {

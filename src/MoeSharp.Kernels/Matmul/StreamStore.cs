@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace MoeSharp;
@@ -25,6 +26,7 @@ internal static unsafe class StreamStore
         else Stream<Lanes4>(tile, rows, to, stride);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Stream<TLanes>(float* tile, int rows, ushort* to, nint stride)
         where TLanes : struct, IFloatLanes<TLanes>
     {
@@ -34,6 +36,7 @@ internal static unsafe class StreamStore
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Stream<TLanes>(float* tile, int rows, float* to, nint stride)
         where TLanes : struct, IFloatLanes<TLanes>
     {

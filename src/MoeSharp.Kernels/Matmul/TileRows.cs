@@ -22,6 +22,7 @@ internal static unsafe class TileRows
         else StoreRounded<Lanes4>(tile, rows, to, stride);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void StoreRounded<TLanes>(float* tile, int rows, ushort* to, nint stride)
         where TLanes : struct, IFloatLanes<TLanes>
     {
@@ -43,6 +44,7 @@ internal static unsafe class TileRows
         else AddBias<Lanes4>(tile, rows, bias);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void AddBias<TLanes>(float* tile, int rows, float* bias)
         where TLanes : struct, IFloatLanes<TLanes>
     {

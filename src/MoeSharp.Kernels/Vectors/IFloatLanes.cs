@@ -5,6 +5,11 @@ namespace MoeSharp;
 /// memory, ten times slower; so loops are written once over this, and compiled for <see cref="Lanes16"/>, <see cref="Lanes8"/> and
 /// <see cref="Lanes4"/>.
 /// </summary>
+/// <remarks>
+/// A loop over it that passes run is a method of its own, never inlined, and so is each step of a pass. Where the runtime optimizes by a profile, its default, it may
+/// otherwise draw all of a pass into one method, and its budget for that ends before the innermost operations: these are calls then, and few tokens
+/// took twice their time in one process and not in another.
+/// </remarks>
 internal unsafe interface IFloatLanes<TSelf>
     where TSelf : struct, IFloatLanes<TSelf>
 {
