@@ -11,7 +11,7 @@ namespace MoeSharp.Training;
 public static class ModelCheckpoint
 {
     /// <summary>Loads a Qwen3-MoE model; every tensor of the checkpoint is used exactly once. It is in evaluation mode; call <c>train()</c> to train it.</summary>
-    /// <param name="folder">A folder with <c>config.json</c> and <c>model.safetensors</c>, or shards and their index.</param>
+    /// <param name="folder">A folder with <c>config.json</c> and <c>model.safetensors</c>, or shards and their index; experts under their published names, or stacked.</param>
     /// <param name="precision">The type that matrix products compute in.</param>
     /// <exception cref="CheckpointException">A file is damaged, or config and tensors disagree; one message lists all that is wrong.</exception>
     public static DecoderModel Load(string folder, ComputePrecision precision = ComputePrecision.Float32)
@@ -55,13 +55,16 @@ public static class ModelCheckpoint
         using var ungraded = no_grad();
         PublishedWeight[] weights = [.. PublishedWeights.Of(model)];
 
-        var faults = FaultsOf(weights, files, model.Options.TieEmbeddings);
+        var tensors = new PublishedTensors(files);
+
+        var faults = FaultsOf(weights, tensors, files, model.Options.TieEmbeddings);
         if (faults.Count > 0) throw CheckpointException.Listing(folder, faults);
 
         foreach (var weight in weights)
         {
             using var each = NewDisposeScope();
-            TensorMemory.Fill(weight.Of(weight.Parameter), files.Tensors[weight.Name].Type, files.Bytes(weight.Name));
+            var values = tensors.Find(weight)!.Values();        // or there were faults
+            TensorMemory.Fill(weight.Of(weight.Parameter), values.Info.Type, values.Bytes(0, checked((int)values.Info.ByteCount)));
         }
     }
 
@@ -73,25 +76,32 @@ public static class ModelCheckpoint
             throw new CheckpointException(folder, $"config.json describes {expected:N0} weights, but the files hold only {stored:N0} bytes. Check that config and weights are of the same model.");
     }
 
-    private static List<string> FaultsOf(PublishedWeight[] weights, ModelFolder files, bool isTied)
+    private static List<string> FaultsOf(PublishedWeight[] weights, PublishedTensors tensors, ModelFolder files, bool isTied)
     {
-        var faults = new List<string>();
+        var faults = new OrderedDictionary<string, string>();       // by tensor: one of stacked experts holds many weights
         foreach (var weight in weights)
         {
-            long[] expected = weight.Of(weight.Parameter).shape;
-            if (!files.Tensors.TryGetValue(weight.Name, out var stored)) faults.Add($"tensor '{weight.Name}' is missing; expected shape [{string.Join(", ", expected)}]");
-            else if (!stored.Shape.SequenceEqual(expected)) faults.Add($"tensor '{weight.Name}' has shape [{string.Join(", ", stored.Shape)}]; config.json asks for [{string.Join(", ", expected)}]");
-            else if (!TensorMemory.CanFill(weight.Parameter, stored.Type)) faults.Add($"tensor '{weight.Name}' is {stored.Type}; expected {(weight.Parameter.is_floating_point() ? "F32, BF16 or F16" : "I64")}");
+            if (tensors.Find(weight) is not { } found) faults.TryAdd(weight.Name, $"tensor '{weight.Name}' is missing; expected shape [{string.Join(", ", weight.Of(weight.Parameter).shape)}]");
+            else if (FaultOf(found) is { } fault) faults.TryAdd(found.Stored.Info.Name, fault);
         }
 
-        foreach (string extra in files.Tensors.Keys.Except(weights.Select(weight => weight.Name)))
+        foreach (string extra in tensors.Unused)
         {
             // some writers store the tied head as well; it is used if it says the same
             if (isTied && extra == "lm_head.weight" && files.Bytes(extra).SequenceEqual(files.Bytes("model.embed_tokens.weight"))) continue;
-            faults.Add($"tensor '{extra}' is not part of the model that config.json describes");
+            faults.TryAdd(extra, $"tensor '{extra}' is not part of the model that config.json describes");
         }
 
-        return faults;
+        return [.. faults.Values];
+    }
+
+    private static string? FaultOf(FoundTensor found)
+    {
+        var stored = found.Stored.Info;
+        if (!stored.Shape.SequenceEqual(found.Expected)) return $"tensor '{stored.Name}' has shape [{string.Join(", ", stored.Shape)}]; config.json asks for [{string.Join(", ", found.Expected)}]";
+
+        var parameter = found.Weight.Parameter;
+        return TensorMemory.CanFill(parameter, stored.Type) ? null : $"tensor '{stored.Name}' is {stored.Type}; expected {(parameter.is_floating_point() ? "F32, BF16 or F16" : "I64")}";
     }
 
     private static string GenerationConfig(DecoderOptions options)

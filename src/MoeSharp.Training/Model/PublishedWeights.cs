@@ -8,9 +8,18 @@ namespace MoeSharp.Training;
 /// <param name="Expert">The slice of the first dimension; null for all of it.</param>
 internal sealed record PublishedWeight(string Name, Tensor Parameter, int? Expert)
 {
+    /// <summary>Where it is in files that stack experts; null for what is no expert's.</summary>
+    public ExpertStack? Stack { get; init; }
+
     /// <summary>The part of <paramref name="stacked"/> (the parameter, its gradient or a moment) that has this name: a view.</summary>
     public Tensor Of(Tensor stacked) => Expert is { } expert ? stacked.select(0, expert) : stacked;
 }
+
+/// <summary>A tensor that stacks a weight of all experts, or two weights one above the other.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Part">Which of the weights it is.</param>
+/// <param name="Parts">Their number.</param>
+internal sealed record ExpertStack(string Name, int Part, int Parts);
 
 /// <summary>The published names of all weights of a model, the one place that knows them.</summary>
 internal static class PublishedWeights
@@ -21,7 +30,8 @@ internal static class PublishedWeights
         yield return new("model.embed_tokens.weight", model.Embedding, null);
         foreach (var (index, layer) in model.Layers.Index())
         {
-            foreach (var weight in OfLayer(layer)) yield return weight with { Name = $"model.layers.{index}.{weight.Name}" };
+            string prefix = $"model.layers.{index}.";
+            foreach (var weight in OfLayer(layer)) yield return weight with { Name = prefix + weight.Name, Stack = weight.Stack is { } stack ? stack with { Name = prefix + stack.Name } : null };
         }
 
         yield return new("model.norm.weight", model.FinalNorm.Weight, null);
@@ -62,9 +72,9 @@ internal static class PublishedWeights
         if (moe.TokenTable is { } table) yield return new("mlp.gate.tid2eid", table, null);
         for (int expert = 0; expert < moe.Options.Router.ExpertCount; expert++)
         {
-            yield return new($"mlp.experts.{expert}.gate_proj.weight", moe.Experts.Gate, expert);
-            yield return new($"mlp.experts.{expert}.up_proj.weight", moe.Experts.Up, expert);
-            yield return new($"mlp.experts.{expert}.down_proj.weight", moe.Experts.Down, expert);
+            yield return new($"mlp.experts.{expert}.gate_proj.weight", moe.Experts.Gate, expert) { Stack = new("mlp.experts.gate_up_proj", 0, 2) };
+            yield return new($"mlp.experts.{expert}.up_proj.weight", moe.Experts.Up, expert) { Stack = new("mlp.experts.gate_up_proj", 1, 2) };
+            yield return new($"mlp.experts.{expert}.down_proj.weight", moe.Experts.Down, expert) { Stack = new("mlp.experts.down_proj", 0, 1) };
         }
     }
 }

@@ -87,4 +87,37 @@ public sealed class ModelCheckpointTests
 
         Assert.Contains("Check that config and weights are of the same model.", error.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Load_StackedExperts_GivesTheWeightsOfThePublishedFiles()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using (var checkpoint = MoeCheckpoint.Open(Fixtures.Path("qwen3_moe"))) CheckpointConverter.Convert(checkpoint, folder.File("fused"), new() { Layout = ExpertLayout.Fused });
+        using var published = ModelCheckpoint.Load(Fixtures.Path("qwen3_moe"));
+
+        using var fused = ModelCheckpoint.Load(folder.File("fused"));
+
+        foreach (var (expected, actual) in PublishedWeights.Of(published).Zip(PublishedWeights.Of(fused)))
+            Assert.Equal(expected.Of(expected.Parameter).bytes.ToArray(), actual.Of(actual.Parameter).bytes.ToArray());
+    }
+
+    [Fact]
+    public void Load_StackedExpertsOfAnotherShape_AreNamedOnce()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using var model = TinyModel.Create();
+        ModelCheckpoint.Save(model, folder.Path);
+        var moe = model.MoeLayers.First().Options;
+        var down = zeros(moe.Router.ExpertCount, moe.HiddenSize, moe.Experts.IntermediateSize + 1);
+        SafetensorsWriter.Write(folder.File("model.safetensors"), [
+            .. PublishedWeights.Of(model).Where(weight => weight.Stack?.Name != "model.layers.0.mlp.experts.down_proj").Select(weight => TensorMemory.ToWrite(weight.Name, weight.Of(weight.Parameter))),
+            TensorMemory.ToWrite("model.layers.0.mlp.experts.down_proj", down)]);
+
+        string message = Assert.Throws<CheckpointException>(() => ModelCheckpoint.Load(folder.Path)).Message;
+
+        Assert.Single(message.Split('\n'), line => line.Contains("tensor 'model.layers.0.mlp.experts.down_proj' has shape", StringComparison.Ordinal));
+        Assert.DoesNotContain("is missing", message, StringComparison.Ordinal);
+    }
 }
