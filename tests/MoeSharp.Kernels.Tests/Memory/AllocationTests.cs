@@ -28,9 +28,14 @@ public sealed class AllocationTests
     {
         for (int i = 0; i < 3; i++) call();
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 20; i++) call();
+        // what every call allocated would be in each of these; what waking a thread takes of the runtime once, on a busy machine, is not
+        Assert.Equal(0, Enumerable.Range(0, 5).Min(_ => AllocatedBy(20, call)));
+    }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    private static long AllocatedBy(int calls, Action call)
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < calls; i++) call();
+        return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 }
