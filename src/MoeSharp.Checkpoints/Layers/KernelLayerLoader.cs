@@ -18,40 +18,38 @@ internal sealed class KernelLayerLoader(StoredMoeLayer stored, MoeLayer layer)
         int done = 0, count = stored.Options.Router.ExpertCount;
         void Report() => progress?.Report(new LoadProgress(stored.Index, Interlocked.Increment(ref done), count));
 
-        var experts = Enumerable.Range(0, count).ToLookup(index => IsPlain(stored.Expert(index)));
+        var experts = Enumerable.Range(0, count).Select(index => (Index: index, Weights: stored.Expert(index))).ToLookup(expert => IsPlain(expert.Weights));
         LoadPlain([.. experts[true]], Report, cancellationToken);
         LoadEncoded([.. experts[false]], Report, cancellationToken);
     }
 
-    private void LoadPlain(int[] experts, Action report, CancellationToken cancellationToken)
+    private void LoadPlain((int Index, StoredMlp Weights)[] experts, Action report, CancellationToken cancellationToken)
     {
-        foreach (int expert in experts) layer.Experts.BeginParts(expert);
+        foreach (var (index, _) in experts) layer.Experts.BeginParts(index);
 
         int[] loaded = new int[experts.Length];
         WorkerPool.Shared.ForEach(experts.Length * Parts, task =>
         {
             cancellationToken.ThrowIfCancellationRequested();
             var (place, part) = Math.DivRem(task, Parts);
-            int index = experts[place];
-            var expert = stored.Expert(index);
-            LoadPart(index, expert, part);
+            var (index, weights) = experts[place];
+            LoadPart(index, weights, part);
             if (Interlocked.Increment(ref loaded[place]) < Parts) return;
 
             layer.Experts.EndParts(index);
-            LoadBiases(index, expert);
+            LoadBiases(index, weights);
             report();
         });
     }
 
-    private void LoadEncoded(int[] experts, Action report, CancellationToken cancellationToken) => WorkerPool.Shared.ForEach(experts.Length, place =>
+    private void LoadEncoded((int Index, StoredMlp Weights)[] experts, Action report, CancellationToken cancellationToken) => WorkerPool.Shared.ForEach(experts.Length, place =>
     {
         cancellationToken.ThrowIfCancellationRequested();
-        int index = experts[place];
-        var expert = stored.Expert(index);
-        if (layer.Precision == ExpertPrecision.Float32) LoadValues(index, expert);
-        else LoadBits(index, expert);
+        var (index, weights) = experts[place];
+        if (layer.Precision == ExpertPrecision.Float32) LoadValues(index, weights);
+        else LoadBits(index, weights);
 
-        LoadBiases(index, expert);
+        LoadBiases(index, weights);
         report();
     });
 
