@@ -23,12 +23,13 @@ public static class TrainingPresets
     };
 
     /// <summary>
-    /// Five minutes on two cores: a model whose text reads like the documentation it learned from. In so short a time more text beats a larger
-    /// model: trained for about as long, widths of 192 and 256 end at 1.39 and 1.74 bits per byte where this one ends at 1.27.
+    /// Minutes on two cores: a model whose text reads like the documentation it learned from. In so short a time more text beats a wider model,
+    /// and many small experts beat a few: after as many steps, 8 experts of 192, of which a token takes 2, end at 1.23 bits per byte where these
+    /// end at 1.14, for a tenth more time.
     /// </summary>
     public static TrainingOptions Default { get; } = new()
     {
-        Model = new() { HiddenSize = 128, LayerCount = 4, HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 64, ExpertCount = 8, TopK = 2, ExpertSize = 192, TieEmbeddings = true },
+        Model = new() { HiddenSize = 128, LayerCount = 4, HeadCount = 2, KeyValueHeadCount = 1, HeadSize = 64, ExpertCount = 64, TopK = 8, ExpertSize = 64, TieEmbeddings = true },
         Steps = 1500,
         BatchSize = 8,
         SequenceLength = 256,
