@@ -27,41 +27,29 @@ internal static unsafe class AdamWKernel
 
     private static int Lanes => 2 * Vector<float>.Count;
 
-    /// <summary>Takes the steps of all works on up to <paramref name="threads"/> threads (-1 for all processors).</summary>
-    /// <exception cref="ArgumentException">
-    /// An array is missing or overlaps another of the same work, a beta is too close to 1 for bfloat16 moments, or there is no such number of threads.
-    /// </exception>
-    public static void Run(IReadOnlyList<AdamWWork> works, int threads = -1)
+    /// <summary>Takes the steps of all works.</summary>
+    /// <exception cref="ArgumentException">An array is missing or overlaps another of the same work, or a beta is too close to 1 for bfloat16 moments.</exception>
+    public static void Run(IReadOnlyList<AdamWWork> works, WorkerPool pool)
     {
-        ArgumentNullException.ThrowIfNull(works);
-        if (threads is 0 or < -1) throw new ArgumentOutOfRangeException(nameof(threads), threads, "Give 1 or more threads, or -1 for all processors.");
-
-        long[] ends = new long[works.Count];
-        long blocks = 0;
+        int[] ends = new int[works.Count];
+        int blocks = 0;
         for (int i = 0; i < ends.Length; i++)
         {
             works[i].Check();
-            ends[i] = blocks += (works[i].Arrays.Length + BlockSize - 1) / BlockSize;
+            ends[i] = blocks = checked(blocks + (int)((works[i].Arrays.Length + BlockSize - 1) / BlockSize));
         }
 
-        if (threads == 1 || blocks <= 1)
-        {
-            foreach (var work in works) Take(work.Arrays, work.Steps.Span);
-        }
-        else
-        {
-            Parallel.For(0, blocks, new ParallelOptions { MaxDegreeOfParallelism = threads }, block => TakeBlock(works, ends, block));
-        }
+        pool.ForEach(blocks, block => TakeBlock(works, ends, block));
     }
 
-    private static void TakeBlock(IReadOnlyList<AdamWWork> works, long[] ends, long block)
+    private static void TakeBlock(IReadOnlyList<AdamWWork> works, int[] ends, int block)
     {
         int i = Array.BinarySearch(ends, block + 1);
         if (i < 0) i = ~i;
         while (i > 0 && ends[i - 1] == ends[i]) i--;       // works of no length end where the one before does
 
         var (arrays, steps) = works[i];
-        long start = (block - (i == 0 ? 0 : ends[i - 1])) * BlockSize;
+        long start = (long)(block - (i == 0 ? 0 : ends[i - 1])) * BlockSize;
         Take(arrays.Slice(start, Math.Min(BlockSize, arrays.Length - start)), steps.Span);
     }
 

@@ -22,7 +22,7 @@ internal readonly unsafe ref struct AdamWSpans<TGradient, TMoment>
 
     /// <summary>Takes steps one after another; the gradient belongs to the last.</summary>
     /// <exception cref="ArgumentException">Lengths differ, spans overlap, or a beta is too close to 1 for bfloat16 moments.</exception>
-    public void Take(ReadOnlyMemory<AdamWStep> steps, int threads = -1)
+    public void Take(ReadOnlyMemory<AdamWStep> steps, WorkerPool? pool = null)
     {
         CheckLength(nameof(First), First.Length);
         CheckLength(nameof(Second), Second.Length);
@@ -45,7 +45,7 @@ internal readonly unsafe ref struct AdamWSpans<TGradient, TMoment>
                 HasBFloat16Moments = IsBFloat16<TMoment>(),
                 HasBFloat16Gradient = IsBFloat16<TGradient>(),
             };
-            AdamWKernel.Run([new AdamWWork(arrays, steps)], threads);
+            AdamWKernel.Run([new AdamWWork(arrays, steps)], pool ?? WorkerPool.Shared);
         }
     }
 

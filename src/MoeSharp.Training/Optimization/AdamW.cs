@@ -79,7 +79,7 @@ internal sealed class AdamW : IDisposable
             slot.TakeStep(works, dense, Rates(learningRate, slot));
         }
 
-        AdamWKernel.Run(works, get_num_threads());
+        AdamWKernel.Run(works, WorkerPool.Shared);
         GC.KeepAlive(alive);
 
         foreach (var group in moved[false].GroupBy(pair => pair.Slot.Parameter.Dimensions >= 2)) TakeFused([.. group], learningRate, group.Key ? _options.WeightDecay : 0);
@@ -107,7 +107,7 @@ internal sealed class AdamW : IDisposable
     {
         var works = new List<AdamWWork>();
         foreach (var slot in slots) slot.CatchUp(works, rows);
-        if (works.Count > 0) AdamWKernel.Run(works, get_num_threads());
+        if (works.Count > 0) AdamWKernel.Run(works, WorkerPool.Shared);
     }
 
     private void TakeFused((AdamWSlot Slot, Tensor Gradient)[] moved, double learningRate, double decay)

@@ -44,8 +44,7 @@ internal sealed unsafe class AdamWSlot(Parameter parameter, MomentPrecision mome
 
         deferred.Add(step);
         bool[] isIdle = new bool[deferred.Count];
-        var threads = new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() };
-        Parallel.For(0, isIdle.Length, threads, slice => isIdle[slice] = SliceOf(arrays, slice).HasZeroGradient);
+        WorkerPool.Shared.ForEach(isIdle.Length, slice => isIdle[slice] = SliceOf(arrays, slice).HasZeroGradient);
         for (int slice = 0; slice < isIdle.Length; slice++)
         {
             if (!isIdle[slice]) works.Add(new AdamWWork(SliceOf(arrays, slice), deferred.Take(slice)));

@@ -32,7 +32,7 @@ public sealed unsafe class AdamWGuardTests : IDisposable
                 HasBFloat16Gradient = isBFloat16,
             };
 
-            AdamWKernel.Run([new AdamWWork(arrays, new[] { rates.At(1), rates.At(2) })]);
+            AdamWKernel.Run([new AdamWWork(arrays, new[] { rates.At(1), rates.At(2) })], WorkerPool.Shared);
 
             Assert.True(arrays.HasZeroGradient);
         }

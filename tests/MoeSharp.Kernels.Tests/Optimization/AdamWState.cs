@@ -31,7 +31,7 @@ internal sealed class AdamWState
         Gradient = gradient,
     };
 
-    public void Take(float[] gradient, AdamWStep step, int threads = -1) => Slice(0, Weights.Length, gradient).Take(new[] { step }, threads);
+    public void Take(float[] gradient, AdamWStep step, WorkerPool? pool = null) => Slice(0, Weights.Length, gradient).Take(new[] { step }, pool);
 
     public uint[] Bits() => [.. Weights.Concat(First).Concat(Second).Select(BitConverter.SingleToUInt32Bits)];
 }
