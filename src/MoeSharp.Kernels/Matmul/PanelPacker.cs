@@ -13,7 +13,7 @@ internal static unsafe class PanelPacker
     private const int Square = 16;
     private const int Ahead = 4 * CacheLines.Size / sizeof(float);     // how far a row is fetched ahead: a processor follows a few streams by itself, not sixteen
     private const int RowsAhead = 16;   // that are fetched where two are packed together: 2 to 7 % of a training step; the processor follows single ones by itself
-    private const int Section = 16 * CacheLines.Size / sizeof(float);   // lanes of a row that are fetched together: those of sixteen rows are a third or a half of the nearest cache
+    private const int Section = 256;    // lanes of a row that are fetched together: those of sixteen rows are at most half of the nearest cache
     private const int Strip = 256;      // lanes of 16 rows that are converted together: half of the nearest cache
 
     /// <summary>The lanes of a depth of <paramref name="values"/> values.</summary>
@@ -40,11 +40,13 @@ internal static unsafe class PanelPacker
         float* square = stackalloc float[Square * Square + CacheLines.Size / sizeof(float)];
         square = streams ? (float*)CacheLines.RoundUp((nint)square) : null;
         bool areLanes = sizeof(T) * perLane == sizeof(float) && stride % perLane == 0;      // the source has the panel's lanes: no need to go through a block
-        int whole = areLanes && rows == Square ? depth / perLane : 0;
+        bool isWider = typeof(T) == typeof(ushort) && type == TileType.Float32, turns = streams && Avx512F.IsSupported;
+        int whole = (areLanes || (isWider && turns)) && rows == Square ? depth / perLane : 0;
         nint laneStride = stride / perLane;
-        if (streams && Avx512F.IsSupported && whole >= Square)
+        if (turns && whole >= Square)
         {
-            Stream((float*)source, laneStride, half, whole);
+            if (isWider) Stream(source, laneStride, half, whole);
+            else Stream((float*)source, laneStride, half, whole);
         }
         else
         {
@@ -76,18 +78,20 @@ internal static unsafe class PanelPacker
     /// </summary>
     /// <remarks>A method of its own, compiled at once: a model is loaded once, and as part of a long method this takes a tenth longer.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Stream(float* from, nint stride, float* to, int lanes)
+    private static void Stream<T>(T* from, nint stride, float* to, int lanes)
+        where T : unmanaged
     {
-        // sixteen lines of the next section are fetched beside each square: a row where they are so long, or all of the next half panel in a row
+        // as much as a square is fetched beside each: a row of the next section, or, where rows have no whole sections, a part of the next half panel
         bool hasSections = lanes % Section == 0;
-        int section = hasSections ? Section : lanes, last = lanes - Square, skew = (int)((nint)from / sizeof(float) & (Square - 1)), at = 0;
+        int section = hasSections ? Section : lanes, last = lanes - Square, skew = (int)((nint)from / sizeof(T) & (Square - 1)), at = 0;
         nint step = hasSections ? stride : Section;
         for (int start = 0; start < lanes; start += section)
         {
-            float* next = start + section < lanes ? from + start + section : from + Square * stride;
+            T* next = start + section < lanes ? from + start + section : from + Square * stride;
             for (int k = start; k < start + section; k += Square, next += step)
             {
-                CacheLines.FetchSixteenOnce((byte*)next);
+                CacheLines.FetchEightOnce((byte*)next);
+                if (sizeof(T) == sizeof(float)) CacheLines.FetchEightOnce((byte*)next + 8 * CacheLines.Size);
                 at = Math.Clamp(k - skew, 0, last);
                 Turn(from + at, stride, to + (nint)at * TileKernel.Columns, fetches: false, streams: true);
             }
@@ -222,7 +226,8 @@ internal static unsafe class PanelPacker
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Turn(float* from, nint stride, float* to, bool fetches, bool streams)
+    private static void Turn<T>(T* from, nint stride, float* to, bool fetches, bool streams)
+        where T : unmanaged
     {
         // columns 4i + j of four rows come to block i of the j-th vector; then blocks of four vectors change places
         var (a0, a1, a2, a3) = Quad(from, stride, fetches);
@@ -236,14 +241,21 @@ internal static unsafe class PanelPacker
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float>, Vector512<float>, Vector512<float>, Vector512<float>) Quad(float* from, nint stride, bool fetches)
+    private static (Vector512<float>, Vector512<float>, Vector512<float>, Vector512<float>) Quad<T>(T* from, nint stride, bool fetches)
+        where T : unmanaged
     {
-        if (fetches) FetchFour(from + Ahead, stride);
-        var (r0, r1, r2, r3) = (Vector512.Load(from), Vector512.Load(from + stride), Vector512.Load(from + 2 * stride), Vector512.Load(from + 3 * stride));
+        if (fetches) FetchFour((float*)from + Ahead, stride);
+        var (r0, r1, r2, r3) = (Load(from), Load(from + stride), Load(from + 2 * stride), Load(from + 3 * stride));
         var (low01, high01) = (Avx512F.UnpackLow(r0, r1).AsDouble(), Avx512F.UnpackHigh(r0, r1).AsDouble());
         var (low23, high23) = (Avx512F.UnpackLow(r2, r3).AsDouble(), Avx512F.UnpackHigh(r2, r3).AsDouble());
         return (Avx512F.UnpackLow(low01, low23).AsSingle(), Avx512F.UnpackHigh(low01, low23).AsSingle(), Avx512F.UnpackLow(high01, high23).AsSingle(), Avx512F.UnpackHigh(high01, high23).AsSingle());
     }
+
+    /// <summary>Sixteen lanes as they lie, or bfloat16 widened.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Load<T>(T* from)
+        where T : unmanaged =>
+        typeof(T) == typeof(float) ? Vector512.Load((float*)from) : (Avx512F.ConvertToVector512UInt32(Vector256.Load((ushort*)from)) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void FetchFour(float* from, nint stride)

@@ -21,14 +21,12 @@ internal static unsafe class CacheLines
         for (byte* end = from + bytes; from < end; from += Size) Sse.Prefetch1(from);
     }
 
-    /// <summary>Sixteen lines that are read soon, and once: past the caches that other things stay in. Without a loop, which would take as long as it saves.</summary>
+    /// <summary>Eight lines that are read soon, and once: past the caches that other things stay in. Without a loop, which would take as long as it saves.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void FetchSixteenOnce(byte* from)
+    public static void FetchEightOnce(byte* from)
     {
         FetchFourOnce(from);
         FetchFourOnce(from + 4 * Size);
-        FetchFourOnce(from + 8 * Size);
-        FetchFourOnce(from + 12 * Size);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
