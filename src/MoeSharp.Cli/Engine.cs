@@ -27,7 +27,11 @@ internal sealed record Engine
     public Func<KernelListing> Kernels { get; init; } = KernelListing.OfProcess;
 
     /// <summary>Sets how many threads the library computes with.</summary>
-    public Action<int> UseThreads { get; init; } = torch.set_num_threads;
+    public Action<int> UseThreads { get; init; } = threads =>
+    {
+        torch.set_num_threads(threads);
+        WorkerPool.Prefer(threads);
+    };
 
     private static IEnumerable<GeneratedToken> GenerateFrom(string folder, string prompt, SamplingOptions options, string? trace, CancellationToken stop)
     {

@@ -30,7 +30,9 @@ internal sealed class WorkerPool : IDisposable
 
     private const int Closed = int.MinValue / 2;
     private const long SpinMicroseconds = 60;
-    private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable(Variable)), ProcessorsFrom(Environment.GetEnvironmentVariable(AffinityVariable))));
+    private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable(Variable), _preferred), ProcessorsFrom(Environment.GetEnvironmentVariable(AffinityVariable))));
+
+    private static int? _preferred;     // read once, when the pool is first used
 
     private readonly Lock _caller = new();
     private readonly SemaphoreSlim _wake = new(0);
@@ -53,15 +55,18 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
-    /// <summary>The pool of the process: as many threads as MOESHARP_THREADS says, or as there are processors.</summary>
+    /// <summary>The pool of the process: as many threads as MOESHARP_THREADS says, or <see cref="Prefer"/>, or as there are processors.</summary>
     /// <exception cref="MoeException">MOESHARP_THREADS is no number of threads, or MOESHARP_AFFINITY neither 0 nor 1.</exception>
     public static WorkerPool Shared => Instance.Value;
 
-    /// <summary>The number of threads that MOESHARP_THREADS means: one per processor where it is not set.</summary>
+    /// <summary>Says how many threads <see cref="Shared"/> is to have where MOESHARP_THREADS does not; without effect once it is there.</summary>
+    public static void Prefer(int threads) => _preferred = threads;
+
+    /// <summary>The number of threads that MOESHARP_THREADS means: what is preferred, or one per processor, where it is not set.</summary>
     /// <exception cref="MoeException">It is no number of threads.</exception>
-    public static int ThreadsFrom(string? text)
+    public static int ThreadsFrom(string? text, int? preferred = null)
     {
-        if (string.IsNullOrEmpty(text)) return Environment.ProcessorCount;
+        if (string.IsNullOrEmpty(text)) return preferred ?? Environment.ProcessorCount;
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int threads) && threads is >= 1 and <= 1024) return threads;
 
         throw new MoeException($"{Variable} is '{text}'; set it to a number of threads from 1 to 1024, or unset it for one per processor.");

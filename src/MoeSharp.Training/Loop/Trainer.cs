@@ -33,6 +33,7 @@ public sealed class Trainer
         Reproducibility.Enable();
         int threads = _run.Threads ?? Environment.ProcessorCount;
         set_num_threads(threads);
+        WorkerPool.Prefer(threads);
         using var scope = NewDisposeScope();
 
         if (_run.Trace is { } trace) CheckTrace(trace);

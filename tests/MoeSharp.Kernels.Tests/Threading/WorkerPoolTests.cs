@@ -21,6 +21,12 @@ public sealed class WorkerPoolTests
         }
     }
 
+    [Theory]
+    [InlineData(null, 3)]
+    [InlineData("", 3)]
+    [InlineData("2", 2)]
+    public void ThreadsFrom_APreference_HoldsWhereTheVariableSaysNothing(string? text, int expected) => Assert.Equal(expected, WorkerPool.ThreadsFrom(text, preferred: 3));
+
     [Fact]
     public void ForEach_FromWithin_RunsOnTheThreadThatCallsIt()
     {
