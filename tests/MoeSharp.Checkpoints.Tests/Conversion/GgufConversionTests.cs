@@ -10,7 +10,7 @@ public sealed class GgufConversionTests : IDisposable
     private const int D = FamilyCase.HiddenSize, V = FamilyCase.Vocabulary, Heads = 2;
 
     // architectures of which only MoE layers can be converted
-    private static readonly string[] LayersAlone = ["qwen3next", "qwen35moe", "deepseek4", "gemma4"];
+    private static readonly string[] LayersAlone = ["qwen3next", "qwen35moe", "deepseek4", "gemma4", "jamba", "dbrx"];
 
     private readonly TemporaryFolder _folder = new();
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace MoeSharp.Checkpoints;
 
 internal static partial class ModelFamilies
@@ -36,5 +38,35 @@ internal static partial class ModelFamilies
                 ],
             },
         ],
+        Gguf =
+        [
+            new("dbrx", ("ffn_hidden_size", "feed_forward_length"), ("clip_qkv", "attention.clamp_kqv"))
+            {
+                Model = ("dbrx", "DbrxForCausalLM"),
+                ExpertKeys = ("moe_num_experts", "moe_top_k"),
+                Names = GgufNames.None("The names of its attention are not known."),
+                Complete = NestDbrx,
+            },
+        ],
     };
+
+    // as the config of the released files has them
+    private static void NestDbrx(GgufFile file, JsonObject json)
+    {
+        json["ffn_config"] = Taken(json, ("ffn_hidden_size", "ffn_hidden_size"), ("moe_num_experts", "moe_num_experts"), ("moe_top_k", "moe_top_k"));
+        json["attn_config"] = Taken(json, ("num_key_value_heads", "kv_n_heads"), ("rope_theta", "rope_theta"), ("clip_qkv", "clip_qkv"));
+    }
+
+    private static JsonObject Taken(JsonObject json, params (string Key, string Name)[] keys)
+    {
+        var taken = new JsonObject();
+        foreach (var (key, name) in keys)
+        {
+            if (json[key] is not { } value) continue;
+            json.Remove(key);
+            taken[name] = value;
+        }
+
+        return taken;
+    }
 }
