@@ -117,15 +117,20 @@ public sealed class AdamWKernelTests
     {
         foreach (int length in new[] { 16_384, 16_385, 100_003 })
         {
-            uint[][] runs = [.. new[] { 1, 2, 3, 8 }.Select(threads => Run(length, threads))];
+            uint[][] runs = [.. new[] { 1, 2, 3, 8 }.Select(threads => RunOn(threads, length)), Run(length, WorkerPool.Shared)];
 
             Assert.All(runs, run => Assert.Equal(runs[0], run));
         }
 
-        static uint[] Run(int length, int threads)
+        static uint[] RunOn(int threads, int length)
+        {
+            using var pool = new WorkerPool(threads);
+            return Run(length, pool);
+        }
+
+        static uint[] Run(int length, WorkerPool pool)
         {
             var state = new AdamWState(length, seed: 1);
-            using var pool = new WorkerPool(threads);
             for (int step = 1; step <= 2; step++) state.Take(AdamWState.Draw(length, seed: step + 5), Rates.At(step), pool);
             return state.Bits();
         }
@@ -150,7 +155,7 @@ public sealed class AdamWKernelTests
             works.Add(new AdamWWork(arrays, new[] { Rates.At(i + 1) }));
         }
 
-        AdamWKernel.Run(works, WorkerPool.Shared);
+        using (var pool = new WorkerPool(2)) AdamWKernel.Run(works, pool);
         foreach (var handle in handles) handle.Free();
 
         foreach (var (i, length) in lengths.Index())
