@@ -14,14 +14,14 @@ internal sealed unsafe class BFloat16OuterPortable : OuterKernel
 
     public override TileType Type => TileType.BFloat16;
 
-    public override int MaxRows => ThreeRowTile<Vector128<float>, BFloat16Portable.Lanes128>.MaxRows;
+    public override int MaxRows => ThreeRowTile.MaxRows;
 
-    public override int DepthPart => ThreeRowTile<Vector128<float>, BFloat16Portable.Lanes128>.TokensPart;
+    public override int DepthPart => ThreeRowTile.TokensPart;
 
     public override void Multiply(OuterArguments* arguments, int rows)
     {
-        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, BFloat16Portable.Lanes512>.Multiply(arguments, rows);
-        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, BFloat16Portable.Lanes256>.Multiply(arguments, rows);
-        else ThreeRowTile<Vector128<float>, BFloat16Portable.Lanes128>.Multiply(arguments, rows);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, BFloat16TileLanes<Vector512<float>, Float32TileLanes16>>.Multiply(arguments, rows);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, BFloat16TileLanes<Vector256<float>, Float32TileLanes8>>.Multiply(arguments, rows);
+        else ThreeRowTile<Vector128<float>, BFloat16TileLanes<Vector128<float>, Float32TileLanes4>>.Multiply(arguments, rows);
     }
 }

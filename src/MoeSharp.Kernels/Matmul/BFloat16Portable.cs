@@ -13,82 +13,59 @@ namespace MoeSharp;
 ///   low  half   lane &lt;&lt; 16          = the float32 of k
 ///   high half   lane &amp; 0xffff0000   = the float32 of k + 1
 /// </code>
-/// Both halves of B are widened once per step of k and serve all rows. The high half is added first, as vdpbf16ps does. The product of two
+/// A few rows widen both halves of B as they come; more have a part of the panel widened once for all of them. The high half is added first, as vdpbf16ps does. The product of two
 /// bfloat16 is exact in float32, so the bits are the same with and without fused multiply-add, in vectors of any width, and in machine code,
 /// but for products and sums below float32's normal range.
 /// </remarks>
 internal sealed unsafe class BFloat16Portable : TileKernel
 {
-    private const uint HighHalf = 0xffff0000;
-
     public override string Name => "matmul.bf16.portable";
 
     public override bool IsSupported => Vector128.IsHardwareAccelerated;
 
     public override TileType Type => TileType.BFloat16;
 
-    public override int MaxRows => ThreeRowTile<Vector128<float>, Lanes128>.MaxRows;
+    public override int MaxRows => ThreeRowTile.MaxRows;
 
-    public override int DepthPart => ThreeRowTile<Vector128<float>, Lanes128>.DepthPart;
+    public override int DepthPart => ThreeRowTile.DepthPart;
+
+    // measured: two blocks of rows are as fast without
+    public override int LeastRowsToWiden => 2 * MaxRows + 1;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
-        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, Lanes512>.Multiply(arguments, rows, prefetch);
-        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, Lanes256>.Multiply(arguments, rows, prefetch);
-        else ThreeRowTile<Vector128<float>, Lanes128>.Multiply(arguments, rows, prefetch);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, BFloat16TileLanes<Vector512<float>, Float32TileLanes16>>.Multiply(arguments, rows, prefetch);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, BFloat16TileLanes<Vector256<float>, Float32TileLanes8>>.Multiply(arguments, rows, prefetch);
+        else ThreeRowTile<Vector128<float>, BFloat16TileLanes<Vector128<float>, Float32TileLanes4>>.Multiply(arguments, rows, prefetch);
     }
 
-    internal readonly struct Lanes512 : ITileLanes<Vector512<float>>
+    public override void Widen(byte* panel, int depth, float* wide)
     {
-        public static int Count => 16;
-
-        public static Vector512<float> Load(byte* b) => Vector512.Load((float*)b);
-
-        public static Vector512<float> Broadcast(byte* a) => Vector512.Create(*(uint*)a).AsSingle();
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> sum)
-        {
-            sum = Vector512.MultiplyAddEstimate((a.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector512.Create(HighHalf)).AsSingle(), sum);
-            return Vector512.MultiplyAddEstimate((a.AsUInt32() << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
-        }
-
-        public static void Store(Vector512<float> sum, float* c) => sum.Store(c);
+        if (Vector512.IsHardwareAccelerated) Widen<Vector512<float>, Float32TileLanes16>(panel, depth, wide);
+        else if (Vector256.IsHardwareAccelerated) Widen<Vector256<float>, Float32TileLanes8>(panel, depth, wide);
+        else Widen<Vector128<float>, Float32TileLanes4>(panel, depth, wide);
     }
 
-    internal readonly struct Lanes256 : ITileLanes<Vector256<float>>
+    public override void MultiplyWide(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
-        public static int Count => 8;
-
-        public static Vector256<float> Load(byte* b) => Vector256.Load((float*)b);
-
-        public static Vector256<float> Broadcast(byte* a) => Vector256.Create(*(uint*)a).AsSingle();
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> sum)
-        {
-            sum = Vector256.MultiplyAddEstimate((a.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector256.Create(HighHalf)).AsSingle(), sum);
-            return Vector256.MultiplyAddEstimate((a.AsUInt32() << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
-        }
-
-        public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, WideTileLanes<Vector512<float>, Float32TileLanes16>>.Multiply(arguments, rows, prefetch);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, WideTileLanes<Vector256<float>, Float32TileLanes8>>.Multiply(arguments, rows, prefetch);
+        else ThreeRowTile<Vector128<float>, WideTileLanes<Vector128<float>, Float32TileLanes4>>.Multiply(arguments, rows, prefetch);
     }
 
-    internal readonly struct Lanes128 : ITileLanes<Vector128<float>>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Widen<TVector, TLanes>(byte* panel, int depth, float* wide)
+        where TVector : struct
+        where TLanes : struct, IFloat32TileLanes<TVector>
     {
-        public static int Count => 4;
-
-        public static Vector128<float> Load(byte* b) => Vector128.Load((float*)b);
-
-        public static Vector128<float> Broadcast(byte* a) => Vector128.Create(*(uint*)a).AsSingle();
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector128<float> MultiplyAdd(Vector128<float> a, Vector128<float> b, Vector128<float> sum)
+        for (int k = 0; k < depth; k++, panel += Columns * sizeof(uint), wide += 2 * Columns)
         {
-            sum = Vector128.MultiplyAddEstimate((a.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), (b.AsUInt32() & Vector128.Create(HighHalf)).AsSingle(), sum);
-            return Vector128.MultiplyAddEstimate((a.AsUInt32() << 16).AsSingle(), (b.AsUInt32() << 16).AsSingle(), sum);
+            for (int column = 0; column < Columns; column += TLanes.Count)
+            {
+                var lanes = TLanes.Load(panel + column * sizeof(uint));
+                TLanes.Store(TLanes.High(lanes), wide + column);
+                TLanes.Store(TLanes.Low(lanes), wide + Columns + column);
+            }
         }
-
-        public static void Store(Vector128<float> sum, float* c) => sum.Store(c);
     }
 }

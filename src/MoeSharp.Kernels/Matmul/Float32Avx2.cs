@@ -15,23 +15,10 @@ internal sealed unsafe class Float32Avx2 : TileKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => ThreeRowTile<Vector256<float>, Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile.MaxRows;
 
-    public override int DepthPart => ThreeRowTile<Vector256<float>, Lanes>.DepthPart;
+    public override int DepthPart => ThreeRowTile.DepthPart;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
-        ThreeRowTile<Vector256<float>, Lanes>.Multiply(arguments, rows, prefetch);
-
-    internal readonly struct Lanes : ITileLanes<Vector256<float>>
-    {
-        public static int Count => 8;
-
-        public static Vector256<float> Load(byte* b) => Vector256.Load((float*)b);
-
-        public static Vector256<float> Broadcast(byte* a) => Vector256.Create(*(float*)a);
-
-        public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> sum) => Fma.MultiplyAdd(a, b, sum);
-
-        public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
-    }
+        ThreeRowTile<Vector256<float>, Float32TileLanes8>.Multiply(arguments, rows, prefetch);
 }

@@ -12,9 +12,9 @@ internal sealed unsafe class Float32OuterAvx2 : OuterKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile.MaxRows;
 
-    public override int DepthPart => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.TokensPart;
+    public override int DepthPart => ThreeRowTile.TokensPart;
 
-    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector256<float>, Float32Avx2.Lanes>.Multiply(arguments, rows);
+    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector256<float>, Float32TileLanes8>.Multiply(arguments, rows);
 }

@@ -12,9 +12,9 @@ internal sealed unsafe class Float32OuterVector128 : OuterKernel
 
     public override TileType Type => TileType.Float32;
 
-    public override int MaxRows => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.MaxRows;
+    public override int MaxRows => ThreeRowTile.MaxRows;
 
-    public override int DepthPart => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.TokensPart;
+    public override int DepthPart => ThreeRowTile.TokensPart;
 
-    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector128<float>, Float32Vector128.Lanes>.Multiply(arguments, rows);
+    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector128<float>, Float32TileLanes4>.Multiply(arguments, rows);
 }

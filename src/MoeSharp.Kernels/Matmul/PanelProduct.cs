@@ -51,7 +51,8 @@ internal static unsafe class PanelProduct
     {
         int rows = a.Count;
         int blocks = Math.Max(1, (rows + kernel.MaxRows - 1) / kernel.MaxRows);
-        int together = kernel.DepthPart < depth ? RowsTogether / kernel.MaxRows : 1;
+        bool widens = rows >= kernel.LeastRowsToWiden;
+        int together = widens || kernel.DepthPart < depth ? RowsTogether / kernel.MaxRows : 1;
         TileArguments arguments = default;
         byte** places = stackalloc byte*[RowsTogether];
         arguments.Rows = places;
@@ -62,7 +63,8 @@ internal static unsafe class PanelProduct
             arguments.Depth = depth;
             var part = new Blocks(block, Math.Min(block + together, blocks), blocks, rows);
             a.Place(first, part.RowsInAll, places);
-            int count = kernel.DepthPart < depth ? MultiplyParts(kernel, arguments, part, place, next) : Multiply(kernel, arguments, part, place, next);
+            int count = widens ? MultiplyWide(kernel, arguments, part, place, next)
+                : kernel.DepthPart < depth ? MultiplyParts(kernel, arguments, part, place, next) : Multiply(kernel, arguments, part, place, next);
             sink.Take(tile, first, count);
             first += count;
         }
@@ -100,40 +102,56 @@ internal static unsafe class PanelProduct
         return rows;
     }
 
+    // the same with every part of the panel widened first, here
+    private static int MultiplyWide(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next)
+    {
+        byte* room = stackalloc byte[kernel.DepthPart * LaneColumns + CacheLines.Size];
+        return MultiplyParts(kernel, arguments, blocks, place, next, (float*)CacheLines.RoundUp((nint)room));
+    }
+
     // some blocks of rows, a part of the depth at a time: the part of the panel stays in the nearest cache, while all blocks together fetch what follows
-    private static int MultiplyParts(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next)
+    private static int MultiplyParts(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next, float* wide = null)
     {
         byte** places = arguments.Rows;
         byte* b = arguments.B;
         float* c = arguments.C;
-        int depth = (int)arguments.Depth, count = blocks.End - blocks.First, first = 0;
+        int depth = (int)arguments.Depth, count = blocks.End - blocks.First, first = 0, part = wide is null ? kernel.DepthPart : kernel.DepthPart / 2;
         for (int k = 0, length; k < depth; k += length)
         {
-            length = Math.Min(kernel.DepthPart, depth - k);
+            length = Math.Min(part, depth - k);
             arguments.Depth = length;
             arguments.B = b + (nint)k * LaneColumns;
             arguments.Start = (nint)k * Lane;
             arguments.Continues = k;
+            byte* read = arguments.B;
+            if (wide is not null)
+            {
+                kernel.Widen(read, length, wide);
+                arguments.B = (byte*)wide;
+            }
+
             first = 0;
             for (int block = blocks.First; block < blocks.End; block++)
             {
                 int rows = blocks.RowsOf(block);
                 arguments.Rows = places + first;
                 arguments.C = c + first * TileKernel.Columns;
-                bool fetches;
+                var prefetch = TilePrefetch.Next;
                 if (place == PanelPlace.Cache)
                 {
-                    fetches = next.For(block, blocks.All, depth, out arguments.Prefetch, out arguments.PrefetchStep);
+                    if (!next.For(block, blocks.All, depth, out arguments.Prefetch, out arguments.PrefetchStep)) prefetch = TilePrefetch.None;
                     arguments.Prefetch += k * arguments.PrefetchStep;
                 }
                 else
                 {
-                    fetches = blocks.First == 0 && count > 1;       // one block alone runs at the speed of memory; later ones find the panel in the cache
+                    if (blocks.First > 0) prefetch = TilePrefetch.None;       // they find the panel in the cache
+                    else if (count == 1) prefetch = TilePrefetch.Own;
                     arguments.PrefetchStep = (LaneColumns + count - 1) / count;
-                    arguments.Prefetch = arguments.B + length * (LaneColumns + block * arguments.PrefetchStep);
+                    arguments.Prefetch = read + length * (LaneColumns + block * arguments.PrefetchStep);
                 }
 
-                kernel.Multiply(&arguments, rows, fetches ? TilePrefetch.Next : TilePrefetch.None);
+                if (wide is null) kernel.Multiply(&arguments, rows, prefetch);
+                else kernel.MultiplyWide(&arguments, rows, prefetch);
                 first += rows;
             }
         }

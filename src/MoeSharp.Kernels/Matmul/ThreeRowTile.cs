@@ -3,22 +3,16 @@ using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
-/// <summary>What <see cref="ThreeRowTile{TVector, TLanes}"/> needs to know of a vector: its width, and how lanes of one type multiply.</summary>
-internal unsafe interface ITileLanes<TVector>
-    where TVector : struct
+/// <summary>The sizes of <see cref="ThreeRowTile{TVector, TLanes}"/>.</summary>
+internal static class ThreeRowTile
 {
-    /// <summary>Lanes of 32 bits in a vector.</summary>
-    static abstract int Count { get; }
+    public const int MaxRows = 3;
 
-    static abstract TVector Load(byte* b);
+    /// <summary>18 KB of a panel: with the rows and their sums it stays in a nearest cache of 32 KB.</summary>
+    public const int DepthPart = 144;
 
-    /// <summary>One lane in every place.</summary>
-    static abstract TVector Broadcast(byte* a);
-
-    /// <summary>sum + a · b.</summary>
-    static abstract TVector MultiplyAdd(TVector a, TVector b, TVector sum);
-
-    static abstract void Store(TVector sum, float* c);
+    /// <summary>12 KB of tokens' columns, which lie far apart and are not fetched ahead.</summary>
+    public const int TokensPart = 96;
 }
 
 /// <summary>
@@ -40,19 +34,12 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     where TVector : struct
     where TLanes : struct, ITileLanes<TVector>
 {
-    public const int MaxRows = 3;
-
-    /// <summary>18 KB of a panel: with the rows and their sums it stays in a nearest cache of 32 KB.</summary>
-    public const int DepthPart = 144;
-
-    /// <summary>12 KB of tokens' columns, which lie far apart and are not fetched ahead.</summary>
-    public const int TokensPart = 96;
-
-    private const int Lane = 4;
+    private const int Lane = 4, OwnDistance = 2048;
 
     private static readonly delegate*<in Streams, int, void>[]
         FromPanel = [null, &Pass<Rows1, Panel>, &Pass<Rows2, Panel>, &Pass<Rows3, Panel>],
         FromPanelAhead = [null, &Pass<Rows1, PanelAhead>, &Pass<Rows2, PanelAhead>, &Pass<Rows3, PanelAhead>],
+        FromPanelOwn = [null, &Pass<Rows1, PanelOwn>, &Pass<Rows2, PanelOwn>, &Pass<Rows3, PanelOwn>],
         FromTokens = [null, &Pass<Rows1, Tokens>, &Pass<Rows2, Tokens>, &Pass<Rows3, Tokens>];
 
     // vectors of a pass
@@ -68,7 +55,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
         get => TLanes.Count * Lane;
     }
 
-    /// <summary>A tile of a <see cref="TileKernel"/>: rows of tokens times a panel. It fetches the next panel if it is told to, and never its own.</summary>
+    /// <summary>A tile of a <see cref="TileKernel"/>: rows of tokens times a panel. It fetches the next panel if it is told to, and its own where it takes lanes apart: it computes longer on each.</summary>
     public static void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
         var streams = new Streams
@@ -78,12 +65,14 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
             ThirdRow = rows > 2 ? arguments->Rows[2] + arguments->Start : null,
             B = arguments->B,
             C = arguments->C,
+            SameLane = 0,
             Depth = arguments->Depth,
             Continues = arguments->Continues != 0,
             Prefetch = arguments->Prefetch,
             PrefetchStep = arguments->PrefetchStep,
         };
-        (prefetch == TilePrefetch.Next ? FromPanelAhead : FromPanel)[rows](streams, 0);
+        var pass = prefetch == TilePrefetch.Next ? FromPanelAhead : prefetch == TilePrefetch.Own && TLanes.PairsB ? FromPanelOwn : FromPanel;
+        pass[rows](streams, 0);
         for (int column = Vectors * TLanes.Count; column < TileKernel.Columns; column += Vectors * TLanes.Count) FromPanel[rows](streams, column);
     }
 
@@ -97,6 +86,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
             B = arguments->B,
             BStride = arguments->BStride,
             C = arguments->C,
+            SameLane = 0,
             Depth = arguments->Depth,
             Continues = arguments->Continues != 0,
         };
@@ -109,7 +99,9 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
         where TRows : struct, IConstant
         where TReads : struct, IReads
     {
-        nint aStep = TReads.IsPanel ? Lane : streams.AStride, bStep = TReads.IsPanel ? TileKernel.Columns * Lane : streams.BStride;
+        nint aLane = TReads.IsPanel ? Lane : streams.AStride, bLane = TReads.IsPanel ? TileKernel.Columns * Lane : streams.BStride;
+        nint aNext = TLanes.PairsA ? streams.SameLane : aLane, aTurn = TLanes.PairsA ? aLane : 2 * aLane;
+        nint bNext = TLanes.PairsB ? streams.SameLane : bLane, bTurn = TLanes.PairsB ? bLane : 2 * bLane;
         nint fetchStep = streams.PrefetchStep, at = 0;
         byte* a = streams.A, aSecond = streams.SecondRow, aThird = streams.ThirdRow, b = streams.B + column * Lane, fetch = streams.Prefetch;
         float* c = streams.C + column;
@@ -124,19 +116,29 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
             if (TRows.Value > 2) (z0, z1, z2, z3) = LoadRow(c + 2 * TileKernel.Columns);
         }
 
-        for (nint k = streams.Depth; k > 0; k -= 2)
+        for (nint k = streams.Depth; k > 0; k -= TLanes.PairsA ? 1 : 2)
         {
-            if (TReads.FetchesAhead && Sse.IsSupported)
+            if (TReads.Fetches == TilePrefetch.Next && Sse.IsSupported)
             {
                 Sse.Prefetch1(fetch);
-                Sse.Prefetch1(fetch + fetchStep);
-                fetch += 2 * fetchStep;
+                fetch += fetchStep;
+                if (!TLanes.PairsA)
+                {
+                    Sse.Prefetch1(fetch);
+                    fetch += fetchStep;
+                }
+            }
+
+            if (TReads.Fetches == TilePrefetch.Own && Sse.IsSupported)
+            {
+                Sse.Prefetch0(b + OwnDistance);
+                Sse.Prefetch0(b + OwnDistance + CacheLines.Size);
             }
 
             if (!TReads.IsPanel && Sse.IsSupported)     // the rows that come after lie in other lines
             {
                 Sse.Prefetch0(a + CacheLines.Size);
-                Sse.Prefetch0(a + aStep + CacheLines.Size);
+                if (!TLanes.PairsA) Sse.Prefetch0(a + aNext + CacheLines.Size);
             }
 
             x = TLanes.Broadcast(TReads.IsPanel ? a + at : a);
@@ -163,36 +165,36 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
                 if (TRows.Value > 2) z3 = TLanes.MultiplyAdd(z, v, z3);
             }
 
-            if (k == 1) break;
+            if (!TLanes.PairsA && k == 1) break;
 
-            x = TLanes.Broadcast(TReads.IsPanel ? a + at + Lane : a + aStep);
-            if (TRows.Value > 1) y = TLanes.Broadcast(TReads.IsPanel ? aSecond + at + Lane : a + aStep + Lane);
-            if (TRows.Value > 2) z = TLanes.Broadcast(TReads.IsPanel ? aThird + at + Lane : a + aStep + 2 * Lane);
-            v = TLanes.Load(b + bStep);
+            x = TReads.IsPanel ? TLanes.BroadcastNext(a + at + aNext) : TLanes.BroadcastNext(a + aNext);
+            if (TRows.Value > 1) y = TReads.IsPanel ? TLanes.BroadcastNext(aSecond + at + aNext) : TLanes.BroadcastNext(a + aNext + Lane);
+            if (TRows.Value > 2) z = TReads.IsPanel ? TLanes.BroadcastNext(aThird + at + aNext) : TLanes.BroadcastNext(a + aNext + 2 * Lane);
+            v = TLanes.LoadNext(b + bNext);
             x0 = TLanes.MultiplyAdd(x, v, x0);
             if (TRows.Value > 1) y0 = TLanes.MultiplyAdd(y, v, y0);
             if (TRows.Value > 2) z0 = TLanes.MultiplyAdd(z, v, z0);
-            v = TLanes.Load(b + bStep + VectorBytes);
+            v = TLanes.LoadNext(b + bNext + VectorBytes);
             x1 = TLanes.MultiplyAdd(x, v, x1);
             if (TRows.Value > 1) y1 = TLanes.MultiplyAdd(y, v, y1);
             if (TRows.Value > 2) z1 = TLanes.MultiplyAdd(z, v, z1);
             if (Vectors > 2)
             {
-                v = TLanes.Load(b + bStep + 2 * VectorBytes);
+                v = TLanes.LoadNext(b + bNext + 2 * VectorBytes);
                 x2 = TLanes.MultiplyAdd(x, v, x2);
                 if (TRows.Value > 1) y2 = TLanes.MultiplyAdd(y, v, y2);
                 if (TRows.Value > 2) z2 = TLanes.MultiplyAdd(z, v, z2);
 
-                v = TLanes.Load(b + bStep + 3 * VectorBytes);
+                v = TLanes.LoadNext(b + bNext + 3 * VectorBytes);
                 x3 = TLanes.MultiplyAdd(x, v, x3);
                 if (TRows.Value > 1) y3 = TLanes.MultiplyAdd(y, v, y3);
                 if (TRows.Value > 2) z3 = TLanes.MultiplyAdd(z, v, z3);
             }
 
-            if (TReads.IsPanel) at += 2 * Lane;
-            else a += 2 * aStep;
+            if (TReads.IsPanel) at += aTurn;
+            else a += aTurn;
 
-            b += 2 * bStep;
+            b += bTurn;
         }
 
         StoreRow(c, x0, x1, x2, x3);
@@ -205,7 +207,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
         (Load(c, 0), Load(c, 1), Vectors > 2 ? Load(c, 2) : default, Vectors > 2 ? Load(c, 3) : default);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Load(float* c, int vector) => TLanes.Load((byte*)(c + vector * TLanes.Count));
+    private static TVector Load(float* c, int vector) => TLanes.LoadSums(c + vector * TLanes.Count);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRow(float* c, TVector first, TVector second, TVector third, TVector fourth)
@@ -222,6 +224,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     {
         public byte* A, SecondRow, ThirdRow, B, Prefetch;      // rows of a panel product lie anywhere
         public nint AStride, BStride, Depth, PrefetchStep;
+        public nint SameLane;       // 0, which the compiler must not know: it would keep a lane for its second use, on the stack, where loading it again is free
         public float* C;
         public bool Continues;
     }
@@ -231,27 +234,34 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     {
         static abstract bool IsPanel { get; }
 
-        static abstract bool FetchesAhead { get; }
+        static abstract TilePrefetch Fetches { get; }
     }
 
     private readonly struct Panel : IReads
     {
         public static bool IsPanel => true;
 
-        public static bool FetchesAhead => false;
+        public static TilePrefetch Fetches => TilePrefetch.None;
     }
 
     private readonly struct PanelAhead : IReads
     {
         public static bool IsPanel => true;
 
-        public static bool FetchesAhead => true;
+        public static TilePrefetch Fetches => TilePrefetch.Next;
+    }
+
+    private readonly struct PanelOwn : IReads
+    {
+        public static bool IsPanel => true;
+
+        public static TilePrefetch Fetches => TilePrefetch.Own;
     }
 
     private readonly struct Tokens : IReads
     {
         public static bool IsPanel => false;
 
-        public static bool FetchesAhead => false;
+        public static TilePrefetch Fetches => TilePrefetch.None;
     }
 }

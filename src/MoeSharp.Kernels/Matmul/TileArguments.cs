@@ -43,7 +43,7 @@ internal enum TilePrefetch
     /// <summary>Nothing: short tiles run at the speed of memory by themselves, and a fetch would only take its place.</summary>
     None,
 
-    /// <summary>Its own panel, 4 KB ahead: for a panel that comes from memory and is read once.</summary>
+    /// <summary>Its own panel, some KB ahead: for a panel that comes from memory and is read once.</summary>
     Own,
 
     /// <summary>One line per lane of depth at <see cref="TileArguments.Prefetch"/>: the panel that comes after, while this one is read from the cache.</summary>

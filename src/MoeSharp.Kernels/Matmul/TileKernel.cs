@@ -34,6 +34,15 @@ internal abstract unsafe class TileKernel : IKernel
     /// <summary>Computes a tile of 1..<see cref="MaxRows"/> rows.</summary>
     public abstract void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch);
 
+    /// <summary>From so many rows on it pays to widen a part of the panel once, for all of them. Never, unless the kernel has no instruction for its type.</summary>
+    public virtual int LeastRowsToWiden => int.MaxValue;
+
+    /// <summary>Widens a part of a panel to float32: [2 · depth][<see cref="Columns"/>], in the order in which they are added.</summary>
+    public virtual void Widen(byte* panel, int depth, float* wide) => throw new NotSupportedException($"{Name} multiplies panels as they are.");
+
+    /// <summary>Computes the tile from what <see cref="Widen"/> made of the panel: the arguments are those of <see cref="Multiply"/>, but for B. The bits are the same.</summary>
+    public virtual void MultiplyWide(TileArguments* arguments, int rows, TilePrefetch prefetch) => throw new NotSupportedException($"{Name} multiplies panels as they are.");
+
     /// <summary>
     /// The panels that so few rows take together: each sum is one chain, and those of a few rows by one panel are too few to keep the processor
     /// busy.

@@ -50,7 +50,9 @@ internal sealed unsafe class TileProblem : IDisposable
     }
 
     /// <summary>The tile of the first rows, computed with all buffers against their last guard, or their first.</summary>
-    public float[] Run(TileKernel kernel, int rows, TilePrefetch prefetch = TilePrefetch.None, bool isAtEnd = true, int firstRow = 0)
+    public float[] Run(TileKernel kernel, int rows, TilePrefetch prefetch = TilePrefetch.None, bool isAtEnd = true, int firstRow = 0) => Run(kernel, rows, prefetch, isAtEnd, firstRow, wide: null);
+
+    private float[] Run(TileKernel kernel, int rows, TilePrefetch prefetch, bool isAtEnd, int firstRow, float* wide)
     {
         int sizeA = Depth == 0 ? 0 : (rows - 1) * Stride + Depth * Lane, sizeB = Depth * Columns * Lane, sizeC = rows * Columns * Lane;
         byte* a = isAtEnd ? _a.Last(sizeA) : _a.First(sizeA), b = isAtEnd ? _b.Last(sizeB) : _b.First(sizeB), c = isAtEnd ? _c.Last(sizeC) : _c.First(sizeC);
@@ -63,12 +65,26 @@ internal sealed unsafe class TileProblem : IDisposable
 
         B.CopyTo(new Span<uint>(b, Depth * Columns));
         new Span<float>(c, rows * Columns).Fill(float.NaN); // C is written, never read
+        if (wide is not null)
+        {
+            kernel.Widen(b, Depth, wide);
+            b = (byte*)wide;
+        }
 
         // where a prefetch looks does not matter: here, nobody may read
         var arguments = new TileArguments { Rows = places, B = b, C = (float*)c, Depth = Depth, Prefetch = (byte*)64, PrefetchStep = 64 };
-        kernel.Multiply(&arguments, rows, prefetch);
+        if (wide is null) kernel.Multiply(&arguments, rows, prefetch);
+        else kernel.MultiplyWide(&arguments, rows, prefetch);
 
         return new Span<float>(c, rows * Columns).ToArray();
+    }
+
+    /// <summary>The same from B widened, all buffers against their last guard.</summary>
+    public float[] RunWide(TileKernel kernel, int rows, TilePrefetch prefetch)
+    {
+        int size = 2 * Depth * Columns * sizeof(float);
+        using var wide = new GuardedMemory(size + 1);
+        return Run(kernel, rows, prefetch, isAtEnd: true, firstRow: 0, (float*)wide.Last(size));
     }
 
     /// <summary>The tiles of as many panels as so many rows take together, B against its last guard; each panel is B, begun a lane of depth later than the one before.</summary>

@@ -67,6 +67,23 @@ public sealed class TileTests
         }
     }
 
+    [Fact]
+    public void MultiplyWide_OfAWidenedPanel_HasTheBitsOfThePackedOne()
+    {
+        foreach (var kernel in KernelCatalog.RunnableTiles.Where(kernel => kernel.LeastRowsToWiden < int.MaxValue))
+        {
+            foreach (int depth in EveryDepth)
+            {
+                using var problem = TileProblem.Random(kernel.Type, depth, seed: depth, padding: depth % 3);
+                for (int rows = 1; rows <= kernel.MaxRows; rows++)
+                {
+                    uint[] packed = Lanes.Bits(problem.Run(kernel, rows));
+                    foreach (var prefetch in Enum.GetValues<TilePrefetch>()) Assert.Equal(packed, Lanes.Bits(problem.RunWide(kernel, rows, prefetch)));
+                }
+            }
+        }
+    }
+
     [Theory, MemberData(nameof(Kernels))]
     public void Multiply_ARowAlone_HasItsBitsInATile(string name)
     {
