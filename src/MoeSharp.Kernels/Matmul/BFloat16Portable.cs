@@ -13,9 +13,9 @@ namespace MoeSharp;
 ///   low  half   lane &lt;&lt; 16          = the float32 of k
 ///   high half   lane &amp; 0xffff0000   = the float32 of k + 1
 /// </code>
-/// A few rows widen both halves of B as they come; more have a part of the panel widened once for all of them. The high half is added first, as vdpbf16ps does. The product of two
-/// bfloat16 is exact in float32, so the bits are the same with and without fused multiply-add, in vectors of any width, and in machine code,
-/// but for products and sums below float32's normal range.
+/// A few rows widen both halves of B as they come; more have a part of the panel widened once for all of them. The high half is added first,
+/// as vdpbf16ps does. The product of two bfloat16 is exact in float32, so the bits are the same with and without fused multiply-add, in
+/// vectors of any width, and in machine code, but for products and sums below float32's normal range.
 /// </remarks>
 internal sealed unsafe class BFloat16Portable : TileKernel
 {

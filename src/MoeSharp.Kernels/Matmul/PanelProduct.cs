@@ -102,7 +102,7 @@ internal static unsafe class PanelProduct
         return rows;
     }
 
-    // the same with every part of the panel widened first, here
+    // in parts, each of which is widened before its rows come
     private static int MultiplyWide(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next)
     {
         byte* room = stackalloc byte[kernel.DepthPart * LaneColumns + CacheLines.Size];
