@@ -1,5 +1,4 @@
 using MoeSharp.Training;
-using TorchSharp;
 
 namespace MoeSharp.Cli;
 
@@ -27,11 +26,7 @@ internal sealed record Engine
     public Func<KernelListing> Kernels { get; init; } = KernelListing.OfProcess;
 
     /// <summary>Sets how many threads the library computes with.</summary>
-    public Action<int> UseThreads { get; init; } = threads =>
-    {
-        torch.set_num_threads(threads);
-        WorkerPool.Prefer(threads);
-    };
+    public Action<int> UseThreads { get; init; } = ComputeThreads.Use;
 
     private static IEnumerable<GeneratedToken> GenerateFrom(string folder, string prompt, SamplingOptions options, string? trace, CancellationToken stop)
     {

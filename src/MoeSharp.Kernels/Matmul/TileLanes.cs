@@ -116,6 +116,7 @@ internal readonly unsafe struct WideTileLanes<TVector, TLanes> : ITileLanes<TVec
     public static void Store(TVector sum, float* c) => TLanes.Store(sum, c);
 }
 
+/// <summary>16 lanes: the registers of AVX-512.</summary>
 internal readonly unsafe struct Float32TileLanes16 : IFloat32TileLanes<Vector512<float>>
 {
     public static int Count => 16;
@@ -152,6 +153,7 @@ internal readonly unsafe struct Float32TileLanes16 : IFloat32TileLanes<Vector512
     public static void Store(Vector512<float> sum, float* c) => sum.Store(c);
 }
 
+/// <summary>8 lanes: the registers of AVX.</summary>
 internal readonly unsafe struct Float32TileLanes8 : IFloat32TileLanes<Vector256<float>>
 {
     public static int Count => 8;
@@ -188,6 +190,7 @@ internal readonly unsafe struct Float32TileLanes8 : IFloat32TileLanes<Vector256<
     public static void Store(Vector256<float> sum, float* c) => sum.Store(c);
 }
 
+/// <summary>4 lanes: the registers of Arm and of SSE.</summary>
 internal readonly unsafe struct Float32TileLanes4 : IFloat32TileLanes<Vector128<float>>
 {
     public static int Count => 4;

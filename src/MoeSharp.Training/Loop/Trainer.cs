@@ -32,8 +32,7 @@ public sealed class Trainer
     {
         Reproducibility.Enable();
         int threads = _run.Threads ?? Environment.ProcessorCount;
-        set_num_threads(threads);
-        WorkerPool.Prefer(threads);
+        ComputeThreads.Use(threads);
         using var scope = NewDisposeScope();
 
         if (_run.Trace is { } trace) CheckTrace(trace);
