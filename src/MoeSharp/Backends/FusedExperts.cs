@@ -79,26 +79,31 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private Tensor Infer(Tensor?[] arguments, RoutingTensors plan, SharedExpert? shared)
     {
         var given = new FusedInputs(arguments);
-        var type = AreMatrices(given) && given.Gate.dtype == ScalarType.BFloat16 && given.Tokens.dtype == ScalarType.BFloat16 ? TileType.BFloat16 : TypeFor(given);
-        var tokens = given.Tokens.dtype == ScalarType.BFloat16 ? given.Tokens.contiguous() : Dense(given.Tokens)!;      // not null
-        using var routed = Panels([null, null, .. arguments[2..]], type, options.Router.ExpertCount, _kept);
+        bool areBFloat16 = given.Tokens.dtype == ScalarType.BFloat16;
+        var type = areBFloat16 && given.Gate.dtype == ScalarType.BFloat16 && AreMatrices(given) ? TileType.BFloat16 : TypeFor(given);
+        var tokens = Contiguous(areBFloat16 ? given.Tokens : As(ScalarType.Float32, given.Tokens));
+        using var routed = Panels(arguments, type, options.Router.ExpertCount, _kept);
         if (shared is null) return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null);
 
         using var own = Panels([null, null, shared.Gate, shared.Up, shared.Down, null, null, null], type, 1, _keptShared);
         return _kernels.Forward(routed.Source, tokens, plan.Plan, kept: null, FusedKernels.Shared(own.Source, shared.Epilogue, Dense(shared.Router)));
     }
 
-    private FusedPanels Panels(Tensor?[] parameters, TileType type, int experts, KeptWeights? kept)
+    private FusedPanels Panels(Tensor?[] arguments, TileType type, int experts, KeptWeights? kept)
     {
-        bool areAsTheyLie = AreMatrices(new FusedInputs(parameters));
-        var inputs = new FusedInputs(Readable(parameters, areAsTheyLie));
+        bool areAsTheyLie = AreMatrices(new FusedInputs(arguments));
+        var inputs = new FusedInputs(Readable(arguments, areAsTheyLie, FusedInputs.FirstParameter));
         var matrices = _kernels.Matrices(inputs, type);
         return new(matrices, kept is not null && areAsTheyLie && WeightsKey.Of(inputs, matrices, experts, type) is { } key ? kept.TryEnter(key, matrices.Shape, experts) : null);
     }
 
-    // matrices as they lie where the packing reads them
-    private static Tensor?[] Readable(Tensor?[] arguments, bool areAsTheyLie) =>
-        [.. arguments.Select((argument, at) => areAsTheyLie && FusedInputs.IsMatrix(at) ? argument : Dense(argument))];
+    // those from first on; matrices as they lie where the packing reads them
+    private static Tensor?[] Readable(Tensor?[] arguments, bool areAsTheyLie, int first = 0)
+    {
+        var readable = new Tensor?[arguments.Length];
+        for (int at = first; at < arguments.Length; at++) readable[at] = areAsTheyLie && FusedInputs.IsMatrix(at) ? arguments[at] : Dense(arguments[at]);
+        return readable;
+    }
 
     // of one type that the packing reads
     private static bool AreMatrices(FusedInputs inputs) =>
@@ -108,10 +113,12 @@ internal sealed class FusedExperts(MoeOptions options, IExpertCompute? other, Ex
     private static bool IsFor(Tensor tokens) =>
         tokens.device_type == TorchSharp.DeviceType.CPU && tokens.dtype is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16;
 
-    private static Tensor? Dense(Tensor? values) => values is null ? null : As(ScalarType.Float32, values).contiguous();
+    private static Tensor? Dense(Tensor? values) => values is null ? null : Contiguous(As(ScalarType.Float32, values));
 
-    // no call where there is nothing to do: with small experts each counts
+    // no new tensor where there is nothing to do: with small experts each counts
     private static Tensor As(ScalarType type, Tensor values) => values.dtype == type ? values : values.to(type);
+
+    private static Tensor Contiguous(Tensor values) => values.is_contiguous() ? values : values.contiguous();
 
     private static NotSupportedException Refused(Tensor tokens) =>
         new($"The backend is {ExpertBackend.Fused}, which computes float32, bfloat16 and float16 tokens on the CPU; these are {tokens.dtype} on {tokens.device}. Choose {ExpertBackend.Auto}, or move the tokens.");

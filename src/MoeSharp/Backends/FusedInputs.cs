@@ -8,6 +8,9 @@ internal readonly struct FusedInputs(IReadOnlyList<Tensor?> tensors)
     /// <summary>How many there are.</summary>
     public const int Count = 8;
 
+    /// <summary>Where those of the experts begin.</summary>
+    public const int FirstParameter = 2;
+
     /// <summary>Whether the tensor at a place is one of the experts' matrices.</summary>
     public static bool IsMatrix(int at) => at is 2 or 3 or 4;
 

@@ -44,7 +44,7 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     /// <summary>The sums [T, D] of the tokens' experts, with the shared one's output where there is one, of the tokens' type: float32 or bfloat16.</summary>
     public Tensor Forward(PanelSource source, Tensor tokens, RoutingPlan plan, Tensor? kept, SharedPanels? shared = null)
     {
-        var sums = empty_like(tokens);
+        var sums = ReusedMemory.Empty([plan.TokenCount, _shape.Hidden], tokens.dtype);
         var pass = new ForwardPass(source, KernelCatalog.Tile(source.Shape.Type), _epilogue, _applyTo, shared);
         var memory = PassMemory.Rent();
         pass.Run(WorkerPool.Shared, memory, Rows(tokens), plan, Rows(sums), Kept(kept, plan, source.Shape.Type));

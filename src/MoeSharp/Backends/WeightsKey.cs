@@ -1,6 +1,4 @@
 using System.Runtime.CompilerServices;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace MoeSharp;
 
@@ -10,20 +8,10 @@ namespace MoeSharp;
 /// </summary>
 internal readonly record struct WeightsKey(nint Gate, nint Up, nint Down, TileType Type, long Changes, ulong Sample)
 {
-    // TorchSharp has no binding; a script reaches it. Never freed, so compiled once; calls may run in parallel
-    private static readonly jit.CompilationUnit Script = jit.compile("""
-        def changes(a, b, c):
-            if a.is_inference() or b.is_inference() or c.is_inference():
-                return -1
-            return a._version() + b._version() + c._version()
-
-        """);
-
     /// <summary>The key of some experts' matrices now; null where libtorch counts no changes: of tensors made in inference mode.</summary>
     public static unsafe WeightsKey? Of(FusedInputs inputs, ExpertMatrices matrices, int experts, TileType type)
     {
-        using var changes = (Scalar)Script.invoke("changes", inputs.Gate, inputs.Up, inputs.Down);
-        return changes.ToInt64() is >= 0 and var count
+        return ChangeCount.Of(inputs.Gate) + ChangeCount.Of(inputs.Up) + ChangeCount.Of(inputs.Down) is { } count
             ? new((nint)matrices.Gate(0), (nint)matrices.UpOf(0), (nint)matrices.DownOf(0), type, count, SampleOf(matrices, experts))
             : null;
     }
