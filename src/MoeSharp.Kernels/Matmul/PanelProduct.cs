@@ -109,54 +109,50 @@ internal static unsafe class PanelProduct
         return MultiplyParts(kernel, arguments, blocks, place, next, (float*)CacheLines.RoundUp((nint)room));
     }
 
-    // some blocks of rows, a part of the depth at a time: the part of the panel stays in the nearest cache, while all blocks together fetch what follows
+    // some blocks of rows, a part of the depth at a time: the part of the panel stays in the nearest cache
     private static int MultiplyParts(TileKernel kernel, TileArguments arguments, Blocks blocks, PanelPlace place, NextPanel next, float* wide = null)
     {
         byte** places = arguments.Rows;
-        byte* b = arguments.B;
-        float* c = arguments.C;
-        int depth = (int)arguments.Depth, count = blocks.End - blocks.First, first = 0, part = wide is null ? kernel.DepthPart : kernel.DepthPart / 2;
-        for (int k = 0, length; k < depth; k += length)
+        byte* panel = arguments.B;
+        float* tile = arguments.C;
+        int depth = (int)arguments.Depth, part = wide is null ? kernel.DepthPart : kernel.DepthPart / 2;
+        for (int k = 0; k < depth; k += part)
         {
-            length = Math.Min(part, depth - k);
-            arguments.Depth = length;
-            arguments.B = b + (nint)k * LaneColumns;
+            byte* read = panel + (nint)k * LaneColumns;
+            arguments.Depth = Math.Min(part, depth - k);
+            arguments.B = wide is null ? read : (byte*)wide;
             arguments.Start = (nint)k * Lane;
             arguments.Continues = k;
-            byte* read = arguments.B;
-            if (wide is not null)
+            if (wide is not null) kernel.Widen(read, (int)arguments.Depth, wide);
+            for (int block = blocks.First, first = 0, rows; block < blocks.End; block++, first += rows)
             {
-                kernel.Widen(read, length, wide);
-                arguments.B = (byte*)wide;
-            }
-
-            first = 0;
-            for (int block = blocks.First; block < blocks.End; block++)
-            {
-                int rows = blocks.RowsOf(block);
+                rows = blocks.RowsOf(block);
                 arguments.Rows = places + first;
-                arguments.C = c + first * TileKernel.Columns;
-                var prefetch = TilePrefetch.Next;
-                if (place == PanelPlace.Cache)
-                {
-                    if (!next.For(block, blocks.All, depth, out arguments.Prefetch, out arguments.PrefetchStep)) prefetch = TilePrefetch.None;
-                    arguments.Prefetch += k * arguments.PrefetchStep;
-                }
-                else
-                {
-                    if (blocks.First > 0) prefetch = TilePrefetch.None;       // they find the panel in the cache
-                    else if (count == 1) prefetch = TilePrefetch.Own;
-                    arguments.PrefetchStep = (LaneColumns + count - 1) / count;
-                    arguments.Prefetch = read + length * (LaneColumns + block * arguments.PrefetchStep);
-                }
-
+                arguments.C = tile + first * TileKernel.Columns;
+                var prefetch = place == PanelPlace.Cache ? FetchNext(ref arguments, next, block, blocks.All, k, depth) : FetchRest(ref arguments, read, block, blocks);
                 if (wide is null) kernel.Multiply(&arguments, rows, prefetch);
                 else kernel.MultiplyWide(&arguments, rows, prefetch);
-                first += rows;
             }
         }
 
-        return first;
+        return blocks.RowsInAll;
+    }
+
+    // the panel was packed just now: all blocks of the product together fetch what the next one is packed from
+    private static TilePrefetch FetchNext(ref TileArguments arguments, NextPanel next, int block, int blocks, int k, int depth)
+    {
+        if (!next.For(block, blocks, depth, out arguments.Prefetch, out arguments.PrefetchStep)) return TilePrefetch.None;
+
+        arguments.Prefetch += k * arguments.PrefetchStep;
+        return TilePrefetch.Next;
+    }
+
+    // the panel comes from memory: the first blocks together fetch the part that follows, and others find it in the cache
+    private static TilePrefetch FetchRest(ref TileArguments arguments, byte* read, int block, Blocks blocks)
+    {
+        arguments.PrefetchStep = (LaneColumns + blocks.Count - 1) / blocks.Count;
+        arguments.Prefetch = read + arguments.Depth * (LaneColumns + block * arguments.PrefetchStep);
+        return blocks.First > 0 ? TilePrefetch.None : blocks.Count == 1 ? TilePrefetch.Own : TilePrefetch.Next;
     }
 
     /// <summary>Blocks of rows, of nearly equal size: those from First to End of All.</summary>
@@ -165,6 +161,8 @@ internal static unsafe class PanelProduct
         public int First => first;
 
         public int End => end;
+
+        public int Count => end - first;
 
         public int All => all;
 

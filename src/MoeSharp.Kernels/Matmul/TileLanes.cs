@@ -7,6 +7,10 @@ namespace MoeSharp;
 /// What <see cref="ThreeRowTile{TVector, TLanes}"/> needs to know of a vector: its width, and where it finds two depths in a row, which are
 /// a turn of its loop.
 /// </summary>
+/// <remarks>
+/// Over plain vectors, not over the structures of <see cref="IFloatLanes{TSelf}"/>, which would save the three widths: with those the compiler of .NET 10 put
+/// sums of three rows on the stack, and float32 ran at 0.6 of its speed.
+/// </remarks>
 internal unsafe interface ITileLanes<TVector>
     where TVector : struct
 {
