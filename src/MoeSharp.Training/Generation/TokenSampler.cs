@@ -34,32 +34,35 @@ internal sealed class TokenSampler
 
     private int Sample(ReadOnlySpan<float> logits)
     {
-        float[] values = logits.ToArray();
-        int[] order = [.. Enumerable.Range(0, values.Length)];
-        Array.Sort(order, (a, b) => values[b] != values[a] ? values[b].CompareTo(values[a]) : a.CompareTo(b));
+        var ranking = new LikeliestFirst(logits);
+        double[] weights = Weights(logits, logits[ranking[0]]);
+        var (count, sum) = _options.TopK is { } most ? Start(ranking, weights, Math.Min(most, weights.Length), double.PositiveInfinity) : (weights.Length, weights.Sum());
+        if (_options.TopP is { } share) (count, sum) = Start(ranking, weights, count, sum * share);
 
-        int kept = Math.Min(_options.TopK ?? order.Length, order.Length);
-        double greatest = values[order[0]];
-        double[] weights = [.. order.Take(kept).Select(id => Math.Exp((values[id] - greatest) / _options.Temperature))];
-        if (_options.TopP is { } share) weights = Nucleus(weights, share);
-
-        double left = _random.NextDouble() * weights.Sum();
-        for (int i = 0; i < weights.Length; i++)
+        double left = _random.NextDouble() * sum;
+        for (int rank = 0; rank < count - 1; rank++)
         {
-            left -= weights[i];
-            if (left < 0) return order[i];
+            left -= weights[ranking[rank]];
+            if (left < 0) return ranking[rank];
         }
 
-        return order[weights.Length - 1];
+        return ranking[count - 1];
     }
 
-    /// <summary>The shortest start of falling <paramref name="weights"/> that reaches a share of their sum.</summary>
-    private static double[] Nucleus(double[] weights, double share)
+    private double[] Weights(ReadOnlySpan<float> logits, double greatest)
     {
-        double target = weights.Sum() * share, sum = 0;
-        int count = 0;
-        while (count < weights.Length && sum < target) sum += weights[count++];
-        return weights[..Math.Max(count, 1)];
+        double[] weights = new double[logits.Length];
+        for (int id = 0; id < weights.Length; id++) weights[id] = Math.Exp((logits[id] - greatest) / _options.Temperature);
+        return weights;
+    }
+
+    /// <summary>The shortest start of the ranking whose weights reach <paramref name="target"/>, but one token at least and no more than <paramref name="most"/>; and the sum of its weights.</summary>
+    private static (int Count, double Sum) Start(LikeliestFirst ranking, double[] weights, int most, double target)
+    {
+        int count = 1;
+        double sum = weights[ranking[0]];
+        while (count < most && sum < target) sum += weights[ranking[count++]];
+        return (count, sum);
     }
 
     private static double LogSumExp(ReadOnlySpan<float> logits)
@@ -68,5 +71,35 @@ internal sealed class TokenSampler
         foreach (float logit in logits) greatest = Math.Max(greatest, logit);
         foreach (float logit in logits) sum += Math.Exp(logit - greatest);
         return greatest + Math.Log(sum);
+    }
+
+    /// <summary>Token ids by falling logit, and rising where logits are equal. Only those that are asked for are sorted: all of a large vocabulary would take longer than a small model.</summary>
+    private sealed class LikeliestFirst
+    {
+        private readonly PriorityQueue<int, ulong> _rest;
+        private readonly List<int> _sorted = [];
+
+        public LikeliestFirst(ReadOnlySpan<float> logits)
+        {
+            var ids = new (int, ulong)[logits.Length];
+            for (int id = 0; id < ids.Length; id++) ids[id] = (id, ((ulong)Falling(logits[id]) << 32) | (uint)id);
+            _rest = new(ids);
+        }
+
+        public int this[int rank]
+        {
+            get
+            {
+                while (_sorted.Count <= rank) _sorted.Add(_rest.Dequeue());
+                return _sorted[rank];
+            }
+        }
+
+        // the less, the greater the value; both zeros are one
+        private static uint Falling(float value)
+        {
+            uint bits = BitConverter.SingleToUInt32Bits(value + 0f);
+            return bits >> 31 == 0 ? ~(bits | 0x8000_0000) : bits;
+        }
     }
 }

@@ -25,6 +25,8 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        return RmsNormFunction.apply(input.to(ScalarType.Float32), _weight, _epsilon)[0].MoveToOuterDisposeScope();
+        var x = input.to(ScalarType.Float32);
+        var y = is_grad_enabled() ? RmsNormFunction.apply(x, _weight, _epsilon)[0] : RmsNormFunction.Normalize(x, _weight, _epsilon);
+        return y.MoveToOuterDisposeScope();
     }
 }

@@ -7,17 +7,23 @@ namespace MoeSharp.Training;
 /// <summary>The autograd node of <see cref="RmsNormKernel"/>: apply(x [..., size] float32, weight [size], epsilon) → [y].</summary>
 internal sealed class RmsNormFunction : GuardedFunction<RmsNormFunction>
 {
-    protected override unsafe List<Tensor> Compute(AutogradContext ctx, object?[] arguments)
+    /// <summary>The same without gradient, and without autograd's part, which for a single token is most of the time.</summary>
+    public static Tensor Normalize(Tensor x, Tensor weight, double epsilon) => Normalized(x.contiguous(), weight, epsilon).Y;
+
+    protected override List<Tensor> Compute(AutogradContext ctx, object?[] arguments)
     {
-        var (weight, epsilon) = ((Tensor)arguments[1]!, (double)arguments[2]!);      // given by the one caller, RmsNorm
-        var x = ((Tensor)arguments[0]!).contiguous();
-        var (rows, size) = Shape(x);
-        var (y, inverse) = (empty_like(x), empty(rows));
-
-        fixed (float* from = Floats(x), scale = Floats(weight), to = Floats(y), kept = Floats(inverse)) RmsNormKernel.Forward(from, scale, to, kept, rows, size, (float)epsilon);
-
+        var (x, weight, epsilon) = (((Tensor)arguments[0]!).contiguous(), (Tensor)arguments[1]!, (double)arguments[2]!);      // given by the one caller, RmsNorm
+        var (y, inverse) = Normalized(x, weight, epsilon);
         ctx.save_for_backward([x, weight, inverse]);
         return [y];
+    }
+
+    private static unsafe (Tensor Y, Tensor Inverse) Normalized(Tensor x, Tensor weight, double epsilon)
+    {
+        var (rows, size) = Shape(x);
+        var (y, inverse) = (empty_like(x), empty(rows));
+        fixed (float* from = Floats(x), scale = Floats(weight), to = Floats(y), kept = Floats(inverse)) RmsNormKernel.Forward(from, scale, to, kept, rows, size, (float)epsilon);
+        return (y, inverse);
     }
 
     protected override unsafe List<Tensor?> Differentiate(AutogradContext ctx, List<Tensor?> gradients)

@@ -36,6 +36,54 @@ public sealed class TokenSamplerTests
             Assert.Equal(Math.Exp(logit / 2) / sum, draws.Count(draw => draw == id) / 20_000.0, 0.015);
     }
 
+    public static TheoryData<SamplingOptions> AnyOptions =>
+    [
+        new SamplingOptions { Temperature = 0.8 },
+        new SamplingOptions { Temperature = 30 },
+        new SamplingOptions { Temperature = 0.01 },
+        new SamplingOptions { TopK = 1 },
+        new SamplingOptions { TopK = 40, Temperature = 2 },
+        new SamplingOptions { TopP = 0.9 },
+        new SamplingOptions { TopP = 1 },
+        new SamplingOptions { TopP = 1e-9 },
+        new SamplingOptions { TopK = 1_000_000, TopP = 0.5 },
+        new SamplingOptions { TopK = 20, TopP = 0.99, Temperature = 5 },
+    ];
+
+    [Theory]
+    [MemberData(nameof(AnyOptions), DisableDiscoveryEnumeration = true)]
+    public void Choose_LargeVocabularies_TakesWhatSortingAllOfThemTakes(SamplingOptions options)
+    {
+        var random = new Random(9);
+        var sampler = new TokenSampler(options);
+        var draws = new Random(options.Seed);
+        for (int call = 0; call < 60; call++)
+        {
+            float[] logits = [.. Enumerable.Range(0, 1 + random.Next(3000)).Select(_ => MathF.Round((float)(8 * random.NextDouble() - 4), call % 3))];       // some equal, zeros of both signs
+
+            Assert.Equal(OfSorted(logits, options, draws.NextDouble()), sampler.Choose(logits).Id);
+        }
+    }
+
+    // the twin: all tokens sorted, then cut, then drawn from
+    private static int OfSorted(float[] logits, SamplingOptions options, double draw)
+    {
+        int[] ids = [.. Enumerable.Range(0, logits.Length).OrderByDescending(id => logits[id]).ThenBy(id => id).Take(options.TopK ?? int.MaxValue)];
+        double[] weights = [.. ids.Select(id => Math.Exp((logits[id] - logits[ids[0]]) / options.Temperature))];
+        double target = weights.Sum() * (options.TopP ?? 1), sum = 0;
+        int count = 0;
+        while (count < weights.Length && (options.TopP is null || sum < target)) sum += weights[count++];
+
+        double left = draw * sum;
+        for (int rank = 0; rank < count; rank++)
+        {
+            left -= weights[rank];
+            if (left < 0) return ids[rank];
+        }
+
+        return ids[count - 1];
+    }
+
     [Fact]
     public void Options_SeveralFaults_AreListedTogether()
     {

@@ -41,6 +41,22 @@ public sealed class FusedOperationTests
     }
 
     [Fact]
+    public void RmsNorm_WithoutGradient_HasTheSameBits_AndNoHistory()
+    {
+        using var scope = NewDisposeScope();
+        var x = randn(3, 24, 5, generator: new Generator(1)).transpose(1, 2);       // as heads are, not in one piece
+        using var norm = new RmsNorm(24, 1e-6);
+        var graded = norm.call(x);
+        using var _ = no_grad();
+
+        var plain = norm.call(x);
+
+        Assert.Equal(graded.bytes.ToArray(), plain.bytes.ToArray());
+        Assert.Equal(graded.shape, plain.shape);
+        Assert.False(plain.requires_grad);
+    }
+
+    [Fact]
     public void RmsNorm_Repeated_GivesTheSameBits()
     {
         using var scope = NewDisposeScope();
