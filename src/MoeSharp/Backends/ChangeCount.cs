@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -7,9 +6,9 @@ namespace MoeSharp;
 /// <summary>How often tensors were changed in place, as libtorch counts it for autograd. TorchSharp has no binding for it.</summary>
 internal static unsafe class ChangeCount
 {
-    // of C++'s at::_ops::X::call(const at::Tensor&), which every library built for libtorch links to; a tensor's handle points to its at::Tensor
-    private static readonly delegate* unmanaged<nint, long> Version = (delegate* unmanaged<nint, long>)Operator("_ZN2at4_ops8_version4callERKNS_6TensorE");
-    private static readonly delegate* unmanaged<nint, byte> IsInference = (delegate* unmanaged<nint, byte>)Operator("_ZN2at4_ops12is_inference4callERKNS_6TensorE");
+    // C++'s at::_ops::X::call(const at::Tensor&), which every library built for libtorch links to; a tensor's handle points to its at::Tensor
+    private static readonly delegate* unmanaged<nint, long> Version = (delegate* unmanaged<nint, long>)NativeTorch.Find("_ZN2at4_ops8_version4callERKNS_6TensorE");
+    private static readonly delegate* unmanaged<nint, byte> IsInference = (delegate* unmanaged<nint, byte>)NativeTorch.Find("_ZN2at4_ops12is_inference4callERKNS_6TensorE");
 
     // never freed, so compiled once; calls may run in parallel
     private static readonly Lazy<jit.CompilationUnit> Script = new(() => jit.compile("""
@@ -36,8 +35,4 @@ internal static unsafe class ChangeCount
         GC.KeepAlive(tensor);
         return count;
     }
-
-    // by its bare name the system gives the library that TorchSharp has loaded
-    private static nint Operator(string symbol) =>
-        NativeLibrary.TryLoad(OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib" : "libtorch_cpu.so", out nint library) && NativeLibrary.TryGetExport(library, symbol, out nint address) ? address : 0;
 }

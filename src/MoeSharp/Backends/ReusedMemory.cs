@@ -112,12 +112,6 @@ internal static unsafe class ReusedMemory
     }
 
     // no public function of TorchSharp: of another version it could take other arguments
-    private static TensorOnMemory FindNew()
-    {
-        var torchSharp = typeof(TorchSharp.torch).Assembly;
-        bool isKnown = torchSharp.GetName().Version is { Major: 0, Minor: 107 };
-        return isKnown && NativeLibrary.TryLoad("LibTorchSharp", torchSharp, null, out nint library) && NativeLibrary.TryGetExport(library, "THSTensor_new", out nint address)
-            ? (TensorOnMemory)address
-            : null;
-    }
+    private static TensorOnMemory FindNew() =>
+        typeof(TorchSharp.torch).Assembly.GetName().Version is { Major: 0, Minor: 107 } ? (TensorOnMemory)NativeTorch.Find("THSTensor_new") : null;
 }
