@@ -15,18 +15,22 @@ public sealed class ChangeCountTests
 
     [Theory]
     [MemberData(nameof(Changes), DisableDiscoveryEnumeration = true)]
-    public void Of_AfterAChange_IsAnotherNumber_TheSameOfBothWays(string how, Action<Tensor> change)
+    public void Of_AfterAChangeOfOne_IsAnotherNumber_TheSameOfBothWays(string how, Action<Tensor> change)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var values = zeros(4, 5);
-        long? before = ChangeCount.Of(values);
-        Assert.NotNull(before);
+        Tensor[] values = [zeros(4, 5), zeros(4, 5), zeros(4, 5)];
+        foreach (var changed in values)
+        {
+            long? before = ChangeCount.Of(values[0], values[1], values[2]);
+            Assert.NotNull(before);
 
-        change(values);
+            change(changed);
 
-        Assert.True(ChangeCount.Of(values) > before, how);
-        Assert.Equal(ChangeCount.ByScript(values), ChangeCount.Of(values));
+            long? after = ChangeCount.Of(values[0], values[1], values[2]);
+            Assert.True(after > before, how);
+            Assert.Equal(ChangeCount.ByScript(values[0], values[1], values[2]), after);
+        }
     }
 
     [Fact]
@@ -34,18 +38,22 @@ public sealed class ChangeCountTests
     {
         using var values = rand(3).requires_grad_();
 
-        Assert.Equal(ChangeCount.Of(values), ChangeCount.Of(values));
-        Assert.Equal(ChangeCount.ByScript(values), ChangeCount.Of(values));
+        Assert.Equal(ChangeCount.Of(values, values, values), ChangeCount.Of(values, values, values));
+        Assert.Equal(ChangeCount.ByScript(values, values, values), ChangeCount.Of(values, values, values));
     }
 
     [Fact]
     public void Of_ATensorOfInferenceMode_IsNull_WhereLibtorchWouldThrow()
     {
         using var scope = NewDisposeScope();
+        var counted = zeros(4);
         using var mode = inference_mode();
         var values = zeros(4);
 
-        Assert.Null(ChangeCount.Of(values));
-        Assert.Null(ChangeCount.ByScript(values));
+        foreach (Tensor[] three in (Tensor[][])[[values, counted, counted], [counted, values, counted], [counted, counted, values]])
+        {
+            Assert.Null(ChangeCount.Of(three[0], three[1], three[2]));
+            Assert.Null(ChangeCount.ByScript(three[0], three[1], three[2]));
+        }
     }
 }

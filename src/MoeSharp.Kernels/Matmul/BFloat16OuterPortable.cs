@@ -20,8 +20,8 @@ internal sealed unsafe class BFloat16OuterPortable : OuterKernel
 
     public override void Multiply(OuterArguments* arguments, int rows)
     {
-        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, BFloat16TileLanes<Vector512<float>, Float32TileLanes16>>.Multiply(arguments, rows);
-        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, BFloat16TileLanes<Vector256<float>, Float32TileLanes8>>.Multiply(arguments, rows);
-        else ThreeRowTile<Vector128<float>, BFloat16TileLanes<Vector128<float>, Float32TileLanes4>>.Multiply(arguments, rows);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, TileLanes16, BFloat16Reads<Vector512<float>, TileLanes16>>.Multiply(arguments, rows);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, TileLanes8, BFloat16Reads<Vector256<float>, TileLanes8>>.Multiply(arguments, rows);
+        else ThreeRowTile<Vector128<float>, TileLanes4, BFloat16Reads<Vector128<float>, TileLanes4>>.Multiply(arguments, rows);
     }
 }

@@ -5,7 +5,7 @@ namespace MoeSharp;
 
 /// <summary>
 /// bfloat16 with the multiply-add of float32, in the widest vectors that the processor has, as
-/// <see cref="ThreeRowTile{TVector, TLanes}"/> draws it. The managed twin of the assembled tile, and the tile of processors without AVX512-BF16.
+/// <see cref="ThreeRowTile{TVector, TLanes, TReads}"/> draws it. The managed twin of the assembled tile, and the tile of processors without AVX512-BF16.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -34,29 +34,29 @@ internal sealed unsafe class BFloat16Portable : TileKernel
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
-        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, BFloat16TileLanes<Vector512<float>, Float32TileLanes16>>.Multiply(arguments, rows, prefetch);
-        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, BFloat16TileLanes<Vector256<float>, Float32TileLanes8>>.Multiply(arguments, rows, prefetch);
-        else ThreeRowTile<Vector128<float>, BFloat16TileLanes<Vector128<float>, Float32TileLanes4>>.Multiply(arguments, rows, prefetch);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, TileLanes16, BFloat16Reads<Vector512<float>, TileLanes16>>.Multiply(arguments, rows, prefetch);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, TileLanes8, BFloat16Reads<Vector256<float>, TileLanes8>>.Multiply(arguments, rows, prefetch);
+        else ThreeRowTile<Vector128<float>, TileLanes4, BFloat16Reads<Vector128<float>, TileLanes4>>.Multiply(arguments, rows, prefetch);
     }
 
     public override void Widen(byte* panel, int depth, float* wide)
     {
-        if (Vector512.IsHardwareAccelerated) Widen<Vector512<float>, Float32TileLanes16>(panel, depth, wide);
-        else if (Vector256.IsHardwareAccelerated) Widen<Vector256<float>, Float32TileLanes8>(panel, depth, wide);
-        else Widen<Vector128<float>, Float32TileLanes4>(panel, depth, wide);
+        if (Vector512.IsHardwareAccelerated) Widen<Vector512<float>, TileLanes16>(panel, depth, wide);
+        else if (Vector256.IsHardwareAccelerated) Widen<Vector256<float>, TileLanes8>(panel, depth, wide);
+        else Widen<Vector128<float>, TileLanes4>(panel, depth, wide);
     }
 
     public override void MultiplyWide(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
-        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, WideTileLanes<Vector512<float>, Float32TileLanes16>>.Multiply(arguments, rows, prefetch);
-        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, WideTileLanes<Vector256<float>, Float32TileLanes8>>.Multiply(arguments, rows, prefetch);
-        else ThreeRowTile<Vector128<float>, WideTileLanes<Vector128<float>, Float32TileLanes4>>.Multiply(arguments, rows, prefetch);
+        if (Vector512.IsHardwareAccelerated) ThreeRowTile<Vector512<float>, TileLanes16, WideReads<Vector512<float>, TileLanes16>>.Multiply(arguments, rows, prefetch);
+        else if (Vector256.IsHardwareAccelerated) ThreeRowTile<Vector256<float>, TileLanes8, WideReads<Vector256<float>, TileLanes8>>.Multiply(arguments, rows, prefetch);
+        else ThreeRowTile<Vector128<float>, TileLanes4, WideReads<Vector128<float>, TileLanes4>>.Multiply(arguments, rows, prefetch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Widen<TVector, TLanes>(byte* panel, int depth, float* wide)
         where TVector : struct
-        where TLanes : struct, IFloat32TileLanes<TVector>
+        where TLanes : struct, ITileLanes<TVector>
     {
         for (int k = 0; k < depth; k++, panel += Columns * sizeof(uint), wide += 2 * Columns)
         {

@@ -5,7 +5,7 @@ namespace MoeSharp;
 
 /// <summary>
 /// Up to 3 rows by four vectors of 8 columns: the tile of x64 processors without AVX-512. The loop, its picture and its
-/// registers are those of <see cref="ThreeRowTile{TVector, TLanes}"/>.
+/// registers are those of <see cref="ThreeRowTile{TVector, TLanes, TReads}"/>.
 /// </summary>
 internal sealed unsafe class Float32Avx2 : TileKernel
 {
@@ -20,5 +20,5 @@ internal sealed unsafe class Float32Avx2 : TileKernel
     public override int DepthPart => ThreeRowTile.DepthPart;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
-        ThreeRowTile<Vector256<float>, Float32TileLanes8>.Multiply(arguments, rows, prefetch);
+        ThreeRowTile<Vector256<float>, TileLanes8, Float32Reads<Vector256<float>, TileLanes8>>.Multiply(arguments, rows, prefetch);
 }

@@ -16,5 +16,5 @@ internal sealed unsafe class Float32OuterAvx2 : OuterKernel
 
     public override int DepthPart => ThreeRowTile.TokensPart;
 
-    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector256<float>, Float32TileLanes8>.Multiply(arguments, rows);
+    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector256<float>, TileLanes8, Float32Reads<Vector256<float>, TileLanes8>>.Multiply(arguments, rows);
 }

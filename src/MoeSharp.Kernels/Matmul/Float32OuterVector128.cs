@@ -16,5 +16,5 @@ internal sealed unsafe class Float32OuterVector128 : OuterKernel
 
     public override int DepthPart => ThreeRowTile.TokensPart;
 
-    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector128<float>, Float32TileLanes4>.Multiply(arguments, rows);
+    public override void Multiply(OuterArguments* arguments, int rows) => ThreeRowTile<Vector128<float>, TileLanes4, Float32Reads<Vector128<float>, TileLanes4>>.Multiply(arguments, rows);
 }

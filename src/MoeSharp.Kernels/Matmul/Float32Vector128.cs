@@ -4,7 +4,7 @@ namespace MoeSharp;
 
 /// <summary>
 /// Up to 3 rows by four vectors of 4 columns, twice for a panel, on any processor with vectors, Arm's included. The loop, its picture
-/// and its registers are those of <see cref="ThreeRowTile{TVector, TLanes}"/>.
+/// and its registers are those of <see cref="ThreeRowTile{TVector, TLanes, TReads}"/>.
 /// </summary>
 /// <remarks>Fused where the processor fuses multiply and add; elsewhere the product is rounded before the addition.</remarks>
 internal sealed unsafe class Float32Vector128 : TileKernel
@@ -20,5 +20,5 @@ internal sealed unsafe class Float32Vector128 : TileKernel
     public override int DepthPart => ThreeRowTile.DepthPart;
 
     public override void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch) =>
-        ThreeRowTile<Vector128<float>, Float32TileLanes4>.Multiply(arguments, rows, prefetch);
+        ThreeRowTile<Vector128<float>, TileLanes4, Float32Reads<Vector128<float>, TileLanes4>>.Multiply(arguments, rows, prefetch);
 }

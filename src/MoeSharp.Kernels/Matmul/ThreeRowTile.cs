@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace MoeSharp;
 
-/// <summary>The sizes of <see cref="ThreeRowTile{TVector, TLanes}"/>.</summary>
+/// <summary>The sizes of <see cref="ThreeRowTile{TVector, TLanes, TReads}"/>.</summary>
 internal static class ThreeRowTile
 {
     public const int MaxRows = 3;
@@ -30,9 +30,10 @@ internal static class ThreeRowTile
 /// Measured on a Zen 3 core: 85 to 98 % of the multiply-add peak, where 6 rows by two vectors had 55 to 90 % with what else its neighbours ran. It
 /// is compiled once for each number of rows, and the rows that a tile does not have vanish.
 /// </remarks>
-internal static unsafe class ThreeRowTile<TVector, TLanes>
+internal static unsafe class ThreeRowTile<TVector, TLanes, TReads>
     where TVector : struct
     where TLanes : struct, ITileLanes<TVector>
+    where TReads : struct, ITileReads<TVector>
 {
     private const int Lane = 4, OwnDistance = 2048;
 
@@ -71,7 +72,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
             Prefetch = arguments->Prefetch,
             PrefetchStep = arguments->PrefetchStep,
         };
-        var pass = prefetch == TilePrefetch.Next ? FromPanelAhead : prefetch == TilePrefetch.Own && TLanes.PairsB ? FromPanelOwn : FromPanel;
+        var pass = prefetch == TilePrefetch.Next ? FromPanelAhead : prefetch == TilePrefetch.Own && TReads.PairsB ? FromPanelOwn : FromPanel;
         pass[rows](streams, 0);
         for (int column = Vectors * TLanes.Count; column < TileKernel.Columns; column += Vectors * TLanes.Count) FromPanel[rows](streams, column);
     }
@@ -95,13 +96,13 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
 
     // two depths a turn, and as few other instructions as there can be: a neighbour on the same core takes its share of them
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pass<TRows, TReads>(in Streams streams, int column)
+    private static void Pass<TRows, TLayout>(in Streams streams, int column)
         where TRows : struct, IConstant
-        where TReads : struct, IReads
+        where TLayout : struct, ILayout
     {
-        nint aLane = TReads.IsPanel ? Lane : streams.AStride, bLane = TReads.IsPanel ? TileKernel.Columns * Lane : streams.BStride;
-        nint aNext = TLanes.PairsA ? streams.SameLane : aLane, aTurn = TLanes.PairsA ? aLane : 2 * aLane;
-        nint bNext = TLanes.PairsB ? streams.SameLane : bLane, bTurn = TLanes.PairsB ? bLane : 2 * bLane;
+        nint aLane = TLayout.IsPanel ? Lane : streams.AStride, bLane = TLayout.IsPanel ? TileKernel.Columns * Lane : streams.BStride;
+        nint aNext = TReads.PairsA ? streams.SameLane : aLane, aTurn = TReads.PairsA ? aLane : 2 * aLane;
+        nint bNext = TReads.PairsB ? streams.SameLane : bLane, bTurn = TReads.PairsB ? bLane : 2 * bLane;
         nint fetchStep = streams.PrefetchStep, at = 0;
         byte* a = streams.A, aSecond = streams.SecondRow, aThird = streams.ThirdRow, b = streams.B + column * Lane, fetch = streams.Prefetch;
         float* c = streams.C + column;
@@ -116,82 +117,82 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
             if (TRows.Value > 2) (z0, z1, z2, z3) = LoadRow(c + 2 * TileKernel.Columns);
         }
 
-        for (nint k = streams.Depth; k > 0; k -= TLanes.PairsA ? 1 : 2)
+        for (nint k = streams.Depth; k > 0; k -= TReads.PairsA ? 1 : 2)
         {
-            if (TReads.Fetches == TilePrefetch.Next && Sse.IsSupported)
+            if (TLayout.Fetches == TilePrefetch.Next && Sse.IsSupported)
             {
                 Sse.Prefetch1(fetch);
                 fetch += fetchStep;
-                if (!TLanes.PairsA)
+                if (!TReads.PairsA)
                 {
                     Sse.Prefetch1(fetch);
                     fetch += fetchStep;
                 }
             }
 
-            if (TReads.Fetches == TilePrefetch.Own && Sse.IsSupported)
+            if (TLayout.Fetches == TilePrefetch.Own && Sse.IsSupported)
             {
                 Sse.Prefetch0(b + OwnDistance);
                 Sse.Prefetch0(b + OwnDistance + CacheLines.Size);
             }
 
-            if (!TReads.IsPanel && Sse.IsSupported)     // the rows that come after lie in other lines
+            if (!TLayout.IsPanel && Sse.IsSupported)     // the rows that come after lie in other lines
             {
                 Sse.Prefetch0(a + CacheLines.Size);
-                if (!TLanes.PairsA) Sse.Prefetch0(a + aNext + CacheLines.Size);
+                if (!TReads.PairsA) Sse.Prefetch0(a + aNext + CacheLines.Size);
             }
 
-            x = TLanes.Broadcast(TReads.IsPanel ? a + at : a);
-            if (TRows.Value > 1) y = TLanes.Broadcast(TReads.IsPanel ? aSecond + at : a + Lane);
-            if (TRows.Value > 2) z = TLanes.Broadcast(TReads.IsPanel ? aThird + at : a + 2 * Lane);
-            v = TLanes.Load(b);
+            x = TReads.Broadcast(TLayout.IsPanel ? a + at : a);
+            if (TRows.Value > 1) y = TReads.Broadcast(TLayout.IsPanel ? aSecond + at : a + Lane);
+            if (TRows.Value > 2) z = TReads.Broadcast(TLayout.IsPanel ? aThird + at : a + 2 * Lane);
+            v = TReads.Load(b);
             x0 = TLanes.MultiplyAdd(x, v, x0);
             if (TRows.Value > 1) y0 = TLanes.MultiplyAdd(y, v, y0);
             if (TRows.Value > 2) z0 = TLanes.MultiplyAdd(z, v, z0);
-            v = TLanes.Load(b + VectorBytes);
+            v = TReads.Load(b + VectorBytes);
             x1 = TLanes.MultiplyAdd(x, v, x1);
             if (TRows.Value > 1) y1 = TLanes.MultiplyAdd(y, v, y1);
             if (TRows.Value > 2) z1 = TLanes.MultiplyAdd(z, v, z1);
             if (Vectors > 2)
             {
-                v = TLanes.Load(b + 2 * VectorBytes);
+                v = TReads.Load(b + 2 * VectorBytes);
                 x2 = TLanes.MultiplyAdd(x, v, x2);
                 if (TRows.Value > 1) y2 = TLanes.MultiplyAdd(y, v, y2);
                 if (TRows.Value > 2) z2 = TLanes.MultiplyAdd(z, v, z2);
 
-                v = TLanes.Load(b + 3 * VectorBytes);
+                v = TReads.Load(b + 3 * VectorBytes);
                 x3 = TLanes.MultiplyAdd(x, v, x3);
                 if (TRows.Value > 1) y3 = TLanes.MultiplyAdd(y, v, y3);
                 if (TRows.Value > 2) z3 = TLanes.MultiplyAdd(z, v, z3);
             }
 
-            if (!TLanes.PairsA && k == 1) break;
+            if (!TReads.PairsA && k == 1) break;
 
-            x = TReads.IsPanel ? TLanes.BroadcastNext(a + at + aNext) : TLanes.BroadcastNext(a + aNext);
-            if (TRows.Value > 1) y = TReads.IsPanel ? TLanes.BroadcastNext(aSecond + at + aNext) : TLanes.BroadcastNext(a + aNext + Lane);
-            if (TRows.Value > 2) z = TReads.IsPanel ? TLanes.BroadcastNext(aThird + at + aNext) : TLanes.BroadcastNext(a + aNext + 2 * Lane);
-            v = TLanes.LoadNext(b + bNext);
+            x = TLayout.IsPanel ? TReads.BroadcastNext(a + at + aNext) : TReads.BroadcastNext(a + aNext);
+            if (TRows.Value > 1) y = TLayout.IsPanel ? TReads.BroadcastNext(aSecond + at + aNext) : TReads.BroadcastNext(a + aNext + Lane);
+            if (TRows.Value > 2) z = TLayout.IsPanel ? TReads.BroadcastNext(aThird + at + aNext) : TReads.BroadcastNext(a + aNext + 2 * Lane);
+            v = TReads.LoadNext(b + bNext);
             x0 = TLanes.MultiplyAdd(x, v, x0);
             if (TRows.Value > 1) y0 = TLanes.MultiplyAdd(y, v, y0);
             if (TRows.Value > 2) z0 = TLanes.MultiplyAdd(z, v, z0);
-            v = TLanes.LoadNext(b + bNext + VectorBytes);
+            v = TReads.LoadNext(b + bNext + VectorBytes);
             x1 = TLanes.MultiplyAdd(x, v, x1);
             if (TRows.Value > 1) y1 = TLanes.MultiplyAdd(y, v, y1);
             if (TRows.Value > 2) z1 = TLanes.MultiplyAdd(z, v, z1);
             if (Vectors > 2)
             {
-                v = TLanes.LoadNext(b + bNext + 2 * VectorBytes);
+                v = TReads.LoadNext(b + bNext + 2 * VectorBytes);
                 x2 = TLanes.MultiplyAdd(x, v, x2);
                 if (TRows.Value > 1) y2 = TLanes.MultiplyAdd(y, v, y2);
                 if (TRows.Value > 2) z2 = TLanes.MultiplyAdd(z, v, z2);
 
-                v = TLanes.LoadNext(b + bNext + 3 * VectorBytes);
+                v = TReads.LoadNext(b + bNext + 3 * VectorBytes);
                 x3 = TLanes.MultiplyAdd(x, v, x3);
                 if (TRows.Value > 1) y3 = TLanes.MultiplyAdd(y, v, y3);
                 if (TRows.Value > 2) z3 = TLanes.MultiplyAdd(z, v, z3);
             }
 
-            if (TReads.IsPanel) at += aTurn;
+            if (TLayout.IsPanel) at += aTurn;
             else a += aTurn;
 
             b += bTurn;
@@ -207,7 +208,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
         (Load(c, 0), Load(c, 1), Vectors > 2 ? Load(c, 2) : default, Vectors > 2 ? Load(c, 3) : default);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Load(float* c, int vector) => TLanes.LoadSums(c + vector * TLanes.Count);
+    private static TVector Load(float* c, int vector) => TLanes.Load(c + vector * TLanes.Count);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRow(float* c, TVector first, TVector second, TVector third, TVector fourth)
@@ -230,35 +231,35 @@ internal static unsafe class ThreeRowTile<TVector, TLanes>
     }
 
     // how A and B lie: as rows and a panel, or both as tokens
-    private interface IReads
+    private interface ILayout
     {
         static abstract bool IsPanel { get; }
 
         static abstract TilePrefetch Fetches { get; }
     }
 
-    private readonly struct Panel : IReads
+    private readonly struct Panel : ILayout
     {
         public static bool IsPanel => true;
 
         public static TilePrefetch Fetches => TilePrefetch.None;
     }
 
-    private readonly struct PanelAhead : IReads
+    private readonly struct PanelAhead : ILayout
     {
         public static bool IsPanel => true;
 
         public static TilePrefetch Fetches => TilePrefetch.Next;
     }
 
-    private readonly struct PanelOwn : IReads
+    private readonly struct PanelOwn : ILayout
     {
         public static bool IsPanel => true;
 
         public static TilePrefetch Fetches => TilePrefetch.Own;
     }
 
-    private readonly struct Tokens : IReads
+    private readonly struct Tokens : ILayout
     {
         public static bool IsPanel => false;
 

@@ -76,13 +76,13 @@ internal sealed class TokenSampler
     /// <summary>Token ids by falling logit, and rising where logits are equal. Only those that are asked for are sorted: all of a large vocabulary would take longer than a small model.</summary>
     private sealed class LikeliestFirst
     {
-        private readonly PriorityQueue<int, ulong> _rest;
+        private readonly PriorityQueue<int, long> _rest;
         private readonly List<int> _sorted = [];
 
         public LikeliestFirst(ReadOnlySpan<float> logits)
         {
-            var ids = new (int, ulong)[logits.Length];
-            for (int id = 0; id < ids.Length; id++) ids[id] = (id, ((ulong)Falling(logits[id]) << 32) | (uint)id);
+            var ids = new (int, long)[logits.Length];
+            for (int id = 0; id < ids.Length; id++) ids[id] = (id, ((long)~RowTopK.Key(logits[id]) << 32) | (uint)id);
             _rest = new(ids);
         }
 
@@ -93,13 +93,6 @@ internal sealed class TokenSampler
                 while (_sorted.Count <= rank) _sorted.Add(_rest.Dequeue());
                 return _sorted[rank];
             }
-        }
-
-        // the less, the greater the value; both zeros are one
-        private static uint Falling(float value)
-        {
-            uint bits = BitConverter.SingleToUInt32Bits(value + 0f);
-            return bits >> 31 == 0 ? ~(bits | 0x8000_0000) : bits;
         }
     }
 }

@@ -12,24 +12,24 @@ internal static unsafe class ChangeCount
 
     // never freed, so compiled once; calls may run in parallel
     private static readonly Lazy<jit.CompilationUnit> Script = new(() => jit.compile("""
-        def changes(tensor):
-            if tensor.is_inference():
+        def changes(a, b, c):
+            if a.is_inference() or b.is_inference() or c.is_inference():
                 return -1
-            return tensor._version()
+            return a._version() + b._version() + c._version()
 
         """));
 
-    /// <summary>The changes of a tensor and all that share its memory; null of one made in inference mode, where nobody counts.</summary>
-    public static long? Of(Tensor tensor) => Version is null || IsInference is null ? ByScript(tensor) : Directly(tensor);
+    /// <summary>The changes of three tensors and all that share their memory; null where one was made in inference mode, in which nobody counts.</summary>
+    public static long? Of(Tensor a, Tensor b, Tensor c) => Version is null || IsInference is null ? ByScript(a, b, c) : Of(a) + Of(b) + Of(c);
 
     /// <summary>The same where libtorch's functions have other names: by its interpreter, which takes microseconds and leaves work to the finalizer.</summary>
-    internal static long? ByScript(Tensor tensor)
+    internal static long? ByScript(Tensor a, Tensor b, Tensor c)
     {
-        using var changes = (Scalar)Script.Value.invoke("changes", tensor);
+        using var changes = (Scalar)Script.Value.invoke("changes", a, b, c);
         return changes.ToInt64() is >= 0 and var count ? count : null;
     }
 
-    private static long? Directly(Tensor tensor)
+    private static long? Of(Tensor tensor)
     {
         long? count = IsInference(tensor.Handle) == 0 ? Version(tensor.Handle) : null;      // of the others it would throw, through us
         GC.KeepAlive(tensor);

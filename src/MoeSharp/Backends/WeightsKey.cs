@@ -11,7 +11,7 @@ internal readonly record struct WeightsKey(nint Gate, nint Up, nint Down, TileTy
     /// <summary>The key of some experts' matrices now; null where libtorch counts no changes: of tensors made in inference mode.</summary>
     public static unsafe WeightsKey? Of(FusedInputs inputs, ExpertMatrices matrices, int experts, TileType type)
     {
-        return ChangeCount.Of(inputs.Gate) + ChangeCount.Of(inputs.Up) + ChangeCount.Of(inputs.Down) is { } count
+        return ChangeCount.Of(inputs.Gate, inputs.Up, inputs.Down) is { } count
             ? new((nint)matrices.Gate(0), (nint)matrices.UpOf(0), (nint)matrices.DownOf(0), type, count, SampleOf(matrices, experts))
             : null;
     }
