@@ -27,9 +27,10 @@ internal sealed class GroupedExperts(Func<Tensor, Tensor, Tensor> activation, We
         if (!IsFor(tokens, experts)) return other.Compute(tokens, plan, experts);
 
         using var scope = NewDisposeScope();
-        var rows = Permute(tokens, plan);
-        var outputs = RunExperts(rows, plan, experts);
-        return Combine(outputs, plan).to(tokens.dtype).MoveToOuterDisposeScope();
+        var order = plan.Order;                                                                         // [R]
+        var rows = Permute(tokens, plan, order);
+        var outputs = RunExperts(rows, plan, order, experts);
+        return Combine(outputs, plan, order).to(tokens.dtype).MoveToOuterDisposeScope();
     }
 
     private static bool IsFor(Tensor tokens, Experts experts) =>
@@ -37,17 +38,17 @@ internal sealed class GroupedExperts(Func<Tensor, Tensor, Tensor> activation, We
         && tokens.size(-1) * tokens.ElementSize % RowAlignment == 0
         && experts.Gate.size(1) * tokens.ElementSize % RowAlignment == 0;
 
-    private Tensor Permute(Tensor tokens, RoutingTensors plan)
+    private Tensor Permute(Tensor tokens, RoutingTensors plan, Tensor order)
     {
         using var _ = Telemetry.Step("permute");
-        var rows = tokens.index_select(0, plan.Order.floor_divide(Math.Max(plan.Width, 1)));           // [R, D]
-        return _weightsInput ? (rows * plan.Weights.flatten().index_select(0, plan.Order).unsqueeze(-1)).to(tokens.dtype) : rows;
+        var rows = tokens.index_select(0, order.floor_divide(Math.Max(plan.Width, 1)));                // [R, D]
+        return _weightsInput ? (rows * plan.Weights.flatten().index_select(0, order).unsqueeze(-1)).to(tokens.dtype) : rows;
     }
 
-    private Tensor RunExperts(Tensor rows, RoutingTensors plan, Experts experts)
+    private Tensor RunExperts(Tensor rows, RoutingTensors plan, Tensor order, Experts experts)
     {
         using var _ = Telemetry.Step("experts");
-        var expert = plan.Experts.flatten().index_select(0, plan.Order);                                // [R], the expert of each row
+        var expert = plan.Experts.flatten().index_select(0, order);                                     // [R], the expert of each row
         var ends = tensor(plan.Plan.Offsets[1..], device: rows.device);                                 // [E], where the rows of each expert end
 
         var gate = Project(rows, experts.Gate, experts.GateBias, expert, ends);                         // [R, H]
@@ -61,9 +62,9 @@ internal sealed class GroupedExperts(Func<Tensor, Tensor, Tensor> activation, We
         return bias is null ? products : products + bias.to(rows.dtype).index_select(0, expert);
     }
 
-    private Tensor Combine(Tensor outputs, RoutingTensors plan)
+    private Tensor Combine(Tensor outputs, RoutingTensors plan, Tensor order)
     {
         using var _ = Telemetry.Step("combine");
-        return Permutation.Unpermute(outputs.to(float32), plan.Order, _weightsInput ? ones_like(plan.Weights) : plan.Weights);
+        return Permutation.Unpermute(outputs.to(float32), order, _weightsInput ? ones_like(plan.Weights) : plan.Weights);
     }
 }

@@ -19,8 +19,9 @@ internal sealed class LoopExperts(Func<Tensor, Tensor, Tensor> activation, Weigh
     public Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts)
     {
         using var scope = NewDisposeScope();
-        var token = plan.Order.floor_divide(Math.Max(plan.Width, 1));                       // [R], the token of each row
-        var weight = plan.Weights.flatten().index_select(0, plan.Order).unsqueeze(-1);      // [R, 1]
+        var order = plan.Order;                                                             // [R]
+        var token = order.floor_divide(Math.Max(plan.Width, 1));                            // [R], the token of each row
+        var weight = plan.Weights.flatten().index_select(0, order).unsqueeze(-1);           // [R, 1]
         long[] counts = [.. plan.Counts];
 
         var rows = Permute(tokens, token, weight);                                          // [R, D]

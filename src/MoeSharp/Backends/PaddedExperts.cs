@@ -20,18 +20,19 @@ internal sealed class PaddedExperts(Func<Tensor, Tensor, Tensor> activation, Wei
         using var step = Telemetry.Step("experts");
         using var scope = NewDisposeScope();
         var places = Places(plan.Plan).to(tokens.device);                                           // [R]
-        var weights = plan.Weights.flatten().index_select(0, plan.Order).unsqueeze(-1);             // [R, 1]
-        var token = plan.Order.floor_divide(Math.Max(plan.Width, 1));
-        long slots = plan.Counts.Count * SlotsOfExpert(plan.Plan);
+        var order = plan.Order;                                                                     // [R]
+        var weights = plan.Weights.flatten().index_select(0, order).unsqueeze(-1);                  // [R, 1]
+        var token = order.floor_divide(Math.Max(plan.Width, 1));
+        long E = plan.Plan.ExpertCount, slots = SlotsOfExpert(plan.Plan);
 
         var rows = tokens.index_select(0, token);
         if (_weightsInput) rows = (rows * weights).to(tokens.dtype);
-        var buffer = zeros(slots, tokens.size(1), tokens.dtype, tokens.device).index_add(0, places, rows, 1);
-        var outputs = _experts.Run(buffer.view(plan.Counts.Count, SlotsOfExpert(plan.Plan), tokens.size(1)), experts).flatten(0, 1);
+        var buffer = zeros(E * slots, tokens.size(1), tokens.dtype, tokens.device).index_add(0, places, rows, 1);
+        var outputs = _experts.Run(buffer.view(E, slots, tokens.size(1)), experts).flatten(0, 1);
 
         var kept = outputs.index_select(0, places).to(float32);
         var share = _weightsInput ? ones_like(plan.Weights) : plan.Weights;
-        return Permutation.Unpermute(kept, plan.Order, share).to(tokens.dtype).MoveToOuterDisposeScope();
+        return Permutation.Unpermute(kept, order, share).to(tokens.dtype).MoveToOuterDisposeScope();
     }
 
     private static long SlotsOfExpert(RoutingPlan plan) => plan.ScopeLength == 0 ? 0 : (long)plan.TokenCount / plan.ScopeLength * plan.SlotsPerExpert;

@@ -23,7 +23,7 @@ public static class DispatchMasks
         if (sequences < 1 || plan.TokenCount % sequences != 0) throw new ArgumentException($"{plan.TokenCount} tokens are not {sequences} sequences of one length.", nameof(sequences));
 
         using var scope = NewDisposeScope();
-        var (T, E, C) = (plan.TokenCount, plan.Counts.Count, plan.Plan.SlotsPerExpert);
+        var (T, E, C) = (plan.TokenCount, plan.Plan.ExpertCount, plan.Plan.SlotsPerExpert);
         var place = tensor(Array.ConvertAll(plan.Plan.Order, pair => ((((long)pair / plan.Width) * E) + plan.Plan.Experts[pair]) * C + slots[pair])).to(plan.Weights.device);
         var kept = plan.Weights.flatten().index_select(0, plan.Order);
         var none = zeros(T * E * C, float32, plan.Weights.device);

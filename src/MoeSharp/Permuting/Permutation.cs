@@ -28,7 +28,7 @@ public static class Permutation
 
         var plan = new RoutingPlan(Array.ConvertAll(ids, id => (int)id), (int)experts.size(0), (int)experts.size(1), expertCount);
         ExpertOrder.Fill(plan);
-        var sorted = RoutingTensors.Of(plan, zeros(experts.shape, device: experts.device));
+        var sorted = new RoutingTensors(zeros(experts.shape, device: experts.device), plan);
         return (sorted.Order.MoveToOuterDisposeScope(), sorted.Counts);
     }
 

@@ -77,7 +77,7 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     {
         var weights = empty(plan.TokenCount, plan.Width, float32);
         plan.Weights.CopyTo(Values(weights));
-        return weights.to(device);
+        return device.type == TorchSharp.DeviceType.CPU ? weights : weights.to(device);
     }
 
     /// <summary>The score sums [kinds, G, E] of a call, without gradient.</summary>
@@ -91,7 +91,14 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
 
     /// <summary>Values as the kernel reads them: float32, dense, on the host.</summary>
     [return: NotNullIfNotNull(nameof(values))]
-    public static Tensor? OnHost(Tensor? values) => values?.detach().to(float32).cpu().contiguous();
+    public static Tensor? OnHost(Tensor? values)
+    {
+        if (values is null) return null;
+
+        var own = values.detach();      // may be kept, which a parameter may not
+        bool isReadable = own.dtype == ScalarType.Float32 && own.device_type == TorchSharp.DeviceType.CPU && own.is_contiguous();
+        return isReadable ? own : own.to(float32).cpu().contiguous();
+    }
 
     /// <summary>The memory of a dense float32 tensor on the host.</summary>
     public static Span<float> Values(Tensor? values) => values is null || values.numel() == 0 ? [] : MemoryMarshal.Cast<byte, float>(values.bytes);

@@ -53,7 +53,7 @@ internal sealed class Router : Module
             QuantileBias = Values<float>(QuantileBias),
             Draws = call.Draws,
         };
-        var (plan, statistics) = is_grad_enabled() ? Tracked(logits.flatten(0, 1), request, call) : Untracked(logits.flatten(0, 1), request, call);
+        var (plan, statistics) = is_grad_enabled() ? Tracked(logits.flatten(0, 1), request, call) : Untracked(logits, request, call);
         return (plan.MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());
     }
 
@@ -61,7 +61,7 @@ internal sealed class Router : Module
     {
         var results = RouteFunction.apply(logits, PerExpertScale!, CorrectionBias!, request);
         var (weights, scores, z) = RouteFunction.Results(results[0], request);
-        return (RoutingTensors.Of(request.Plan!, weights), new RoutingStatistics(_kernel, request.Plan!, new(() => request.Sums!, scores, z), call.StepLoad));      // the function filled them in
+        return (new RoutingTensors(weights, request.Plan!), new RoutingStatistics(_kernel, request.Plan!, new(() => request.Sums!, scores, z), call.StepLoad));      // the function filled them in
     }
 
     // without gradients nothing is summed until somebody asks
@@ -72,7 +72,7 @@ internal sealed class Router : Module
 
         var plan = _kernel.Route(Input());
         var sums = new StatisticsSource(() => _kernel.Sum(Input(), plan), logits.device, [onHost, .. new[] { scale, bias }.OfType<Tensor>()]);
-        return (RoutingTensors.Of(plan, RouteFunction.Weights(plan, logits.device)), new RoutingStatistics(_kernel, plan, sums, call.StepLoad));
+        return (new RoutingTensors(RouteFunction.Weights(plan, logits.device), plan), new RoutingStatistics(_kernel, plan, sums, call.StepLoad));
     }
 
     private static T[]? Values<T>(Tensor? values)

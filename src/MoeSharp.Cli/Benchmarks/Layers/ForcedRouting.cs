@@ -16,7 +16,7 @@ internal static class ForcedRouting
         var plan = new RoutingPlan(experts, tokens, shape.TopK, shape.Experts);
         Array.Fill(plan.Weights, 1f / shape.TopK);
         ExpertOrder.Fill(plan);
-        return RoutingTensors.Of(plan, full(tokens, shape.TopK, plan.Weights[0], float32).requires_grad_(requiresGradient));
+        return new RoutingTensors(full(tokens, shape.TopK, plan.Weights[0], float32).requires_grad_(requiresGradient), plan);
     }
 
     // around and around: neighbours differ as long as there are K experts
