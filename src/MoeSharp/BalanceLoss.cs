@@ -15,11 +15,17 @@ public static class BalanceLoss
     /// <exception cref="ArgumentException">There is no layer, or the layers have different numbers of experts.</exception>
     public static Tensor LoadBalance(IReadOnlyList<RoutingStatistics> layers) => Of(Plain, layers);
 
-    /// <summary>A load-balance loss over the tokens of all given layers: counts and scores are summed before the product.</summary>
-    /// <param name="loss">The loss; it is one of the layers' options, or averages softmax scores over real routing.</param>
+    /// <summary>
+    /// A load-balance loss over the tokens of all given layers: counts and scores are summed before the product. Of
+    /// <see cref="BalanceScope.Sequence"/> each layer has losses of its own, which are added.
+    /// </summary>
+    /// <param name="loss">
+    /// The loss: one of the layers' options (<see cref="MoeOptions.LoadBalance"/>), for which they take sums; or one of another scope that
+    /// averages softmax scores over real routing, for which there are sums always.
+    /// </param>
     /// <param name="layers">At least one; all with the same number of experts, on one device. One layer for its own loss.</param>
     /// <returns>A scalar with gradient, times the coefficient; zero without tokens.</returns>
-    /// <exception cref="ArgumentException">There is no layer, or the layers have different numbers of experts.</exception>
+    /// <exception cref="ArgumentException">There is no layer, the layers have different numbers of experts, or a layer took no sums for such a loss.</exception>
     public static Tensor Of(LoadBalanceOptions loss, IReadOnlyList<RoutingStatistics> layers)
     {
         ArgumentNullException.ThrowIfNull(loss);
@@ -55,7 +61,7 @@ public static class BalanceLoss
         int[] counts = loss.Counts switch
         {
             BalanceCounts.Kept => sums.Kept,
-            BalanceCounts.TopKOfScores => sums.TopKOfScores[layer.KindOf(loss)]!,       // the kernel counts what the layer's losses ask for
+            BalanceCounts.TopKOfScores => sums.TopKOfScores[layer.KindOf(loss)]!,       // KindOf says whether there are some
             _ => sums.Routed,
         };
 

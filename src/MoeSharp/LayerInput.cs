@@ -11,52 +11,53 @@ internal static class LayerInput
     public static void Check(Tensor hidden, RoutingCall call, Tensor weight, RouterOptions router)
     {
         ArgumentNullException.ThrowIfNull(hidden);
-        CheckHidden(hidden, weight, nameof(hidden));
-        if (call.TokenMask is { } mask) CheckPerToken(mask, hidden, ScalarType.Bool, "token mask", "one value per token, false for padding");
-        if (call.TokenIds is { } ids) CheckPerToken(ids, hidden, ScalarType.Int64, "token ids", "one id per token");
+        CheckHidden(hidden, weight, "hidden states", nameof(hidden));
+        if (call.TokenMask is { } mask) CheckPerToken(call, mask, hidden, ScalarType.Bool, "token mask", "one value per token, false for padding");
+        if (call.TokenMask is { } onDevice && !IsWith(onDevice, hidden)) throw new ArgumentException($"The token mask is on {onDevice.device}, the hidden states are on {hidden.device}; move one of them.", nameof(call));
+        if (call.StepLoad is { } load && load.Routed.Count != router.ExpertCount) throw new ArgumentException($"The load of the step is of {load.Routed.Count} experts; expected {router.ExpertCount}, those of this layer.", nameof(call));
+        if (call.TokenIds is { } ids) CheckPerToken(call, ids, hidden, ScalarType.Int64, "token ids", "one id per token");
         if (call.Replayed is { } replayed) replayed.CheckFits(hidden, router);
-        else if (call.Experts is { } experts) CheckExperts(experts, hidden);
+        else if (call.Experts is { } experts) CheckExperts(call, experts, hidden);
         if (call.RouterInput is not { } routerInput) return;
 
-        CheckHidden(routerInput, weight, nameof(call));
+        CheckHidden(routerInput, weight, "router's inputs", nameof(call));
         if (!routerInput.shape.AsSpan().SequenceEqual(hidden.shape))
         {
-            throw new ArgumentException($"The router's input has shape {Text(routerInput.shape)}; expected {Text(hidden.shape)} like the hidden states.", nameof(call));
+            throw new ArgumentException($"The router's inputs have shape {Text(routerInput.shape)}; expected {Text(hidden.shape)} like the hidden states.", nameof(call));
         }
     }
 
-    private static void CheckHidden(Tensor hidden, Tensor weight, string name)
+    private static void CheckHidden(Tensor hidden, Tensor weight, string what, string parameter)
     {
         long width = weight.size(1);
         if (hidden.dim() == 0 || hidden.size(-1) != width)
         {
-            throw new ArgumentException($"The hidden states have shape {Text(hidden.shape)}; expected [.., {width}] because HiddenSize is {width}.", name);
+            throw new ArgumentException($"The {what} have shape {Text(hidden.shape)}; expected [.., {width}] because HiddenSize is {width}.", parameter);
         }
 
         if (!hidden.is_floating_point())
         {
-            throw new ArgumentException($"The hidden states are of type {hidden.dtype}; expected a floating type. Embed token ids first, or cast.", name);
+            throw new ArgumentException($"The {what} are of type {hidden.dtype}; expected a floating type. Embed token ids first, or cast.", parameter);
         }
 
-        if (hidden.device_type != weight.device_type || hidden.device_index != weight.device_index)
-        {
-            throw new ArgumentException($"The hidden states are on {hidden.device}, the layer is on {weight.device}; move one of them.", name);
-        }
+        if (!IsWith(hidden, weight)) throw new ArgumentException($"The {what} are on {hidden.device}, the layer is on {weight.device}; move one of them.", parameter);
     }
 
-    private static void CheckPerToken(Tensor values, Tensor hidden, ScalarType type, string name, string meaning)
+    private static bool IsWith(Tensor one, Tensor other) => one.device_type == other.device_type && one.device_index == other.device_index;
+
+    private static void CheckPerToken(RoutingCall call, Tensor values, Tensor hidden, ScalarType type, string name, string meaning)
     {
         if (values.dtype != type || !values.shape.AsSpan().SequenceEqual(hidden.shape.AsSpan()[..^1]))
         {
-            throw new ArgumentException($"The {name} {(name.EndsWith('s') ? "are" : "is")} {values.dtype} {Text(values.shape)}; expected {type} {Text(hidden.shape[..^1])}, {meaning}.", nameof(values));
+            throw new ArgumentException($"The {name} {(name.EndsWith('s') ? "are" : "is")} {values.dtype} {Text(values.shape)}; expected {type} {Text(hidden.shape[..^1])}, {meaning}.", nameof(call));
         }
     }
 
-    private static void CheckExperts(Tensor experts, Tensor hidden)
+    private static void CheckExperts(RoutingCall call, Tensor experts, Tensor hidden)
     {
-        if (experts.dtype != ScalarType.Int64 || experts.dim() != hidden.dim() || !experts.shape.AsSpan()[..^1].SequenceEqual(hidden.shape.AsSpan()[..^1]))
+        if (experts.dtype != ScalarType.Int64 || experts.dim() != hidden.dim() || experts.size(-1) == 0 || !experts.shape.AsSpan()[..^1].SequenceEqual(hidden.shape.AsSpan()[..^1]))
         {
-            throw new ArgumentException($"The given experts are {experts.dtype} {Text(experts.shape)}; expected Int64 {Text([.. hidden.shape[..^1], -1])}, a row of experts for each token.", nameof(experts));
+            throw new ArgumentException($"The given experts are {experts.dtype} {Text(experts.shape)}; expected Int64 {Text([.. hidden.shape[..^1], -1])}, a row of experts for each token.", nameof(call));
         }
     }
 

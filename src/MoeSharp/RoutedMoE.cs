@@ -65,7 +65,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <param name="folder">A folder with <c>config.json</c> and weights; see docs/checkpoints.md for what is read.</param>
     /// <param name="layer">The layer's place in the model, from 0.</param>
     /// <param name="options">Where it lies, in which type; null for float32 on the CPU.</param>
-    /// <param name="progress">Hears of every expert.</param>
+    /// <param name="progress">Hears of every expert, from the thread that loaded it.</param>
     /// <param name="cancellationToken">Stops between experts.</param>
     /// <exception cref="CheckpointException">A file is damaged, of no known family, or config and tensors disagree; one message lists all that is wrong.</exception>
     /// <exception cref="ArgumentException">The layer is dense or there is none; or it has a shared expert: <see cref="RoutedAndSharedMoE.FromCheckpoint(string, int, LayerLoadOptions?, IProgress{LoadProgress}?, CancellationToken)"/> loads it.</exception>
@@ -121,6 +121,8 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
     /// <param name="call">What the call brings besides: a mask, token ids, given experts.</param>
     /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
     /// <exception cref="MoeException">The routing of a token is not a number, or the call replays a trace of another layer or of other tokens.</exception>
+    /// <exception cref="NotSupportedException">The backend is <see cref="ExpertBackend.Fused"/>, and the hidden states are of a type or on a device that it does not compute.</exception>
+    /// <exception cref="InsufficientMemoryException">There is no memory for the rows of the plan.</exception>
     /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
     public MoeOutput forward(Tensor hidden, RoutingCall call) => Run(hidden, call, shared: null);
 
@@ -132,7 +134,7 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         LayerInput.Check(hidden, call, Gate.Weight, Options.Router);
 
         using var scope = NewDisposeScope();
-        var (plan, statistics) = Route(hidden, call);
+        var (plan, statistics) = Route(hidden, call, call.Step ?? (training ? Interlocked.Increment(ref _trainingCalls) - 1 : 0));
         BeforeExperts?.Invoke(_compute.SkipsIdleExperts ? plan.Counts : null);
         var tokens = Unmasked(hidden, call.TokenMask).reshape(-1, Options.HiddenSize);               // [T, D]
         var combined = shared is null ? _compute.Compute(tokens, plan, Experts) : _compute.Compute(tokens, plan, Experts, shared);  // [T, D]
@@ -141,21 +143,25 @@ public sealed class RoutedMoE : Module<Tensor, MoeOutput>
         return new MoeOutput(combined.reshape(hidden.shape).MoveToOuterDisposeScope(), statistics.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Only the routing of hidden states [.., S, D], to look at; the tensors belong to the caller's dispose scope.</summary>
+    /// <summary>
+    /// Only the routing of hidden states [.., S, D], to look at: what <see cref="forward(Tensor, RoutingCall)"/> would do next. The tensors
+    /// belong to the caller's dispose scope.
+    /// </summary>
     /// <exception cref="ArgumentException">A tensor has the wrong shape, type or device, or is missing though the options ask for it.</exception>
+    /// <exception cref="MoeException">The routing of a token is not a number, or the call replays a trace of another layer or of other tokens.</exception>
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
     public RoutingTensors Plan(Tensor hidden, RoutingCall? call = null)
     {
         using var use = _uses.Enter(this);
         LayerInput.Check(hidden, call ?? RoutingCall.Plain, Gate.Weight, Options.Router);
 
         using var scope = NewDisposeScope();
-        return Route(hidden, call ?? RoutingCall.Plain).Plan.MoveToOuterDisposeScope();
+        return Route(hidden, call ?? RoutingCall.Plain, call?.Step ?? (training ? Interlocked.Read(ref _trainingCalls) : 0)).Plan.MoveToOuterDisposeScope();
     }
 
-    private (RoutingTensors Plan, RoutingStatistics Statistics) Route(Tensor hidden, RoutingCall call)
+    private (RoutingTensors Plan, RoutingStatistics Statistics) Route(Tensor hidden, RoutingCall call, long step)
     {
         using var _ = Telemetry.Step("route");
-        long step = call.Step ?? (training ? Interlocked.Increment(ref _trainingCalls) - 1 : 0);
         var (B, S) = (hidden.dim() > 2 ? hidden.numel() / Options.HiddenSize / Math.Max(hidden.size(-2), 1) : 1, hidden.dim() > 1 ? hidden.size(-2) : 1);
 
         var input = _jitter.OfInput(Unmasked(call.RouterInput ?? hidden, call.TokenMask), step, training);

@@ -78,7 +78,7 @@ public sealed class RoutingLoad
     internal IReadOnlyList<long> Counts(BalanceCounts counts, int kind) => counts switch
     {
         BalanceCounts.Kept => Kept,
-        BalanceCounts.TopKOfScores => _topKOfScores[kind] ?? throw new InvalidOperationException("No loss of the layer asked for the top-k of these scores."),
+        BalanceCounts.TopKOfScores => _topKOfScores.ElementAtOrDefault(kind) ?? throw new ArgumentException("The load has no counts of a top-k of scores, which the loss asks for; add up the loads of calls of this layer."),
         _ => Routed,
     };
 

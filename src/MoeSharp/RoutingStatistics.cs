@@ -21,14 +21,24 @@ public sealed class RoutingStatistics
     /// <summary>Who went where, on the host.</summary>
     public RoutingPlan Plan { get; }
 
-    /// <summary>The load of the experts, entropy and shares: plain numbers on the host.</summary>
+    /// <summary>
+    /// The load of the experts, entropy and shares: plain numbers on the host. Without gradient they are computed when first asked for, from
+    /// logits that end with the caller's dispose scope.
+    /// </summary>
     public RoutingLoad Load => _load ??= RoutingLoad.Of(Sums);
 
     /// <summary>How many tokens chose each expert, before dropping: int64 [E], on the host.</summary>
     public Tensor TokensPerExpert => tensor(Load.Routed.ToArray());
 
     /// <summary>The sum over tokens of softmax(logits): float32 [E], with gradient. It is the softmax whatever the score function.</summary>
-    public Tensor ScoreSum => ScoreSums(0).sum(0L);
+    public Tensor ScoreSum
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return ScoreSums(0).sum(0L).MoveToOuterDisposeScope();
+        }
+    }
 
     /// <summary>The sum over tokens of logsumexp(logits)²: a float32 scalar with gradient.</summary>
     public Tensor ZSum => _source.Z;
@@ -63,7 +73,13 @@ public sealed class RoutingStatistics
     internal RoutingLoad StepLoad => _stepLoad ?? Load;
 
     /// <summary>The place of a loss's scores among the kernel's.</summary>
-    internal int KindOf(LoadBalanceOptions loss) => _kernel.Kinds.Index().First(kind => kind.Item == ScoreKind.Of(loss)).Index;
+    /// <exception cref="ArgumentException">The layer took no sums for such a loss.</exception>
+    internal int KindOf(LoadBalanceOptions loss)
+    {
+        int kind = _kernel.Kinds.Index().FirstOrDefault(each => each.Item == ScoreKind.Of(loss), (-1, default)).Index;
+        bool isSummed = kind >= 0 && (loss.Scope != BalanceScope.Sequence || _kernel.SumsBySequence) && (loss.Counts != BalanceCounts.TopKOfScores || _kernel.CountsTopK[kind]);
+        return isSummed ? kind : throw new ArgumentException($"A layer took no sums for a loss of scope {loss.Scope} with {loss.Scores} scores and {loss.Counts} counts; add the loss to LoadBalance of its options.", nameof(loss));
+    }
 
     /// <summary>The sums over tokens of a kind of scores: float32 [G, E] with gradient.</summary>
     internal Tensor ScoreSums(int kind) => _source.Scores[kind];

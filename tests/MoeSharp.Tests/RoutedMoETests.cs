@@ -53,6 +53,17 @@ public sealed class RoutedMoETests
     }
 
     [Fact]
+    public void RoutedMoE_BuffersMovedToBfloat16_AreReadAsFloat32()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new RoutedMoE(Options with { Router = Options.Router with { HasPerExpertScale = true, Select = new Selection.QuantileBalance() } });
+        layer.to(bfloat16);
+
+        Assert.Equal(bfloat16, layer.QuantileBias!.dtype);
+        Assert.Equal([3, 6], layer.call(ones(3, 6, bfloat16)).Hidden.shape);
+    }
+
+    [Fact]
     public void RoutedMoE_SameGenerator_StartsWithTheSameWeights()
     {
         using var scope = NewDisposeScope();
@@ -189,6 +200,49 @@ public sealed class RoutedMoETests
         Assert.False(layer.CorrectionBias!.requires_grad);
     }
 
+    [Theory]
+    [InlineData(BalanceScores.Softmax)]
+    [InlineData(BalanceScores.SoftmaxOfBiasedScore)]        // which sends a gradient to the bias
+    public void UpdateBalance_BetweenForwardAndBackward_LeavesGradientsAndStatisticsAsTheyWere(BalanceScores scores)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(
+            Options with { Router = Options.Router with { HasCorrectionBias = true }, BalanceBias = new(0.125), LoadBalance = [new() { Coefficient = 1, Scores = scores, Scope = BalanceScope.Batch }] }, 3);
+        var hidden = AnyLayer.Draw(new Random(4), 5, Options.HiddenSize);
+
+        double[] Run(bool updates)
+        {
+            layer.zero_grad();
+            using (no_grad()) layer.CorrectionBias!.zero_();
+            var output = layer.call(hidden);
+            MoeOutput ungraded;
+            using (no_grad()) ungraded = layer.call(hidden);
+            if (updates) layer.UpdateBalance(RoutingLoad.Of(20, [10, 2, 8, 20]));
+            GuardedBackward.Run(output.Hidden.square().sum() + output.Statistics.AuxiliaryLoss);
+            return [.. layer.parameters().SelectMany(parameter => TensorAssert.Values(parameter.grad!)), .. TensorAssert.Values(ungraded.Statistics.AuxiliaryLoss)];
+        }
+
+        Assert.Equal(Run(updates: false), Run(updates: true));
+    }
+
+    [Theory]
+    [InlineData(ExpertBackend.Fused)]
+    [InlineData(ExpertBackend.Grouped)]
+    [InlineData(ExpertBackend.Loop)]
+    [InlineData(ExpertBackend.Dense)]
+    public void TokenTable_NamesAnExpertTwice_AddsItWithBothWeights(ExpertBackend backend)
+    {
+        using var scope = NewDisposeScope();
+        using var layer = (RoutedMoE)AnyLayer.Create(Options with { Backend = backend, Router = Options.Router with { Select = new Selection.TokenTable(2) } }, 3);
+        using var once = (RoutedMoE)AnyLayer.Create(Options with { Backend = ExpertBackend.Loop, Router = Options.Router with { TopK = 1, Select = new Selection.TokenTable(2) } }, 3);
+        layer.TokenTable!.copy_(tensor(new long[] { 1, 1, 2, 0 }, 2, 2));
+        once.TokenTable!.copy_(tensor(new long[] { 1, 2 }, 2, 1));
+        var hidden = AnyLayer.Draw(new Random(4), 1, Options.HiddenSize);
+        var call = new RoutingCall { TokenIds = zeros(1, int64) };
+
+        TensorAssert.Close(once.forward(hidden, call).Hidden * 2, layer.forward(hidden, call).Hidden, 1e-5);
+    }
+
     [Fact]
     public void UpdateBalance_Frozen_ChangesNothing()
     {
@@ -246,7 +300,10 @@ public sealed class RoutedMoETests
 
         Assert.Equal(Weights(7), Weights(7));
         Assert.NotEqual(Weights(7), Weights(8));
-        Assert.NotEqual(Weights(null), Weights(null));      // counts the layer's own calls
+        var next = Weights(null);
+        Assert.Equal(next, Weights(null));      // looking changes nothing
+        Assert.Equal(next, layer.call(hidden).Statistics.Plan.Weights.Select(weight => (double)weight));
+        Assert.NotEqual(next, Weights(null));      // a call counts
 
         layer.eval();
         Assert.Equal(Weights(7), Weights(8));
@@ -267,7 +324,19 @@ public sealed class RoutedMoETests
         Assert.StartsWith("The hidden states are of type Int64; expected a floating type.", Refusal(zeros(2, 6, int64)), StringComparison.Ordinal);
         Assert.StartsWith("The token mask is Bool [3]; expected Bool [2], one value per token", Refusal(zeros(2, 6), ones(3, @bool)), StringComparison.Ordinal);
         Assert.StartsWith("The token mask is Float32 [2]; expected Bool [2]", Refusal(zeros(2, 6), ones(2)), StringComparison.Ordinal);
-        Assert.StartsWith("The router's input has shape [1, 6]; expected [2, 6]", Refusal(zeros(2, 6), null, zeros(1, 6)), StringComparison.Ordinal);
+        Assert.StartsWith("The router's inputs have shape [2, 5]; expected [.., 6]", Refusal(zeros(2, 6), null, zeros(2, 5)), StringComparison.Ordinal);
+        Assert.StartsWith("The router's inputs have shape [1, 6]; expected [2, 6]", Refusal(zeros(2, 6), null, zeros(1, 6)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Forward_GivenNoExpertsForATokenOrTheLoadOfAnotherLayer_IsRefused()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new RoutedMoE(Options);
+        string Refusal(RoutingCall call) => Assert.Throws<ArgumentException>(() => layer.forward(zeros(2, 6), call)).Message;
+
+        Assert.StartsWith("The given experts are Int64 [2, 0]; expected Int64 [2, -1], a row of experts for each token.", Refusal(new() { Experts = zeros(2, 0, int64) }), StringComparison.Ordinal);
+        Assert.StartsWith("The load of the step is of 3 experts; expected 4", Refusal(new() { StepLoad = RoutingLoad.Of(3, [1, 1, 1]) }), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -101,6 +101,36 @@ public sealed class RoutingStatisticsTests
         Assert.StartsWith("A layer has 2 experts, the first one 4", Assert.Throws<ArgumentException>(() => BalanceLoss.LoadBalance(unlike)).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(BalanceScope.Sequence, BalanceScores.Softmax, BalanceCounts.Routed)]
+    [InlineData(BalanceScope.Batch, BalanceScores.Router, BalanceCounts.Routed)]
+    [InlineData(BalanceScope.Batch, BalanceScores.Softmax, BalanceCounts.TopKOfScores)]
+    public void BalanceLoss_SumsThatTheLayerDidNotTake_IsRefused(BalanceScope lossScope, BalanceScores scores, BalanceCounts counts)
+    {
+        using var scope = NewDisposeScope();
+        var loss = new LoadBalanceOptions { Coefficient = 1, Scope = lossScope, Scores = scores, Counts = counts };
+        using var without = AnyLayer.Routed(AnyLayer.Create(Options, 3));
+        using var with = AnyLayer.Routed(AnyLayer.Create(Options with { LoadBalance = [loss] }, 3));
+        var hidden = AnyLayer.Draw(new Random(4), 2, 5, 4);
+
+        var refusal = Assert.Throws<ArgumentException>(() => BalanceLoss.Of(loss, [without.call(hidden).Statistics]));
+        var statistics = with.call(hidden).Statistics;
+
+        Assert.StartsWith($"A layer took no sums for a loss of scope {lossScope} with {scores} scores and {counts} counts; add the loss to LoadBalance", refusal.Message, StringComparison.Ordinal);
+        TensorAssert.Close(statistics.AuxiliaryLoss, BalanceLoss.Of(loss, [statistics]), 1e-6);
+    }
+
+    [Fact]
+    public void GlobalLoss_LoadWithoutItsCounts_IsRefused()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = AnyLayer.Routed(AnyLayer.Create(
+            Options with { LoadBalance = [new() { Coefficient = 1, Scope = BalanceScope.Global, Scores = BalanceScores.Router, Counts = BalanceCounts.TopKOfScores }] }, 3));
+        var statistics = layer.forward(ones(2, 5, 4), new RoutingCall { StepLoad = RoutingLoad.Of(20, [10, 10, 10, 10]) }).Statistics;
+
+        Assert.StartsWith("The load has no counts of a top-k of scores", Assert.Throws<ArgumentException>(() => statistics.AuxiliaryLoss).Message, StringComparison.Ordinal);
+    }
+
     private static RoutedMoE WithGate(Tensor weight)
     {
         var layer = new RoutedMoE(Options);

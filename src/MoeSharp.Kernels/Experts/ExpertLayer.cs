@@ -138,9 +138,7 @@ public sealed unsafe class ExpertLayer : IDisposable
         if (tokens.Length != size) LayerCheck.Length(tokens.Length, size, nameof(tokens), $"{plan.TokenCount} tokens of the plan · HiddenSize {Options.HiddenSize}");
         LayerCheck.Length(sums.Length, tokens.Length, nameof(sums), "as the tokens");
         if (sums.Overlaps(tokens)) throw new ArgumentException("The sums overlap the tokens; give memory of their own.", nameof(sums));
-        _weights.RequireAll();
-        _biases.RequireAll();
-        _shared?.Require();
+        ILayerPart.Require(Parts);
 
         // after an error neither is used again
         var pass = _passes.TryTake(out var idle) ? idle : new ForwardPass(_panels, _kernel, _epilogue, Options.Router.ApplyTo, _shared?.Panels);

@@ -31,13 +31,6 @@ internal sealed class LoadedExperts(int count, string part) : ILayerPart
         }
     }
 
-    /// <summary>Throws unless every expert is there.</summary>
-    /// <exception cref="InvalidOperationException">Some are missing; the message says which.</exception>
-    public void RequireAll()
-    {
-        if (Missing is { } missing) throw new InvalidOperationException($"{missing}. Load all of them first.");
-    }
-
     /// <inheritdoc/>
     public string? Missing => AreAll ? null : ListMissing();
 

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace MoeSharp;
 
 /// <summary>
@@ -10,7 +8,7 @@ internal sealed unsafe class PassMemory : IDisposable
 {
     private const int TileBytes = PanelProduct.RowsTogether * TileKernel.Columns * sizeof(float);
 
-    private static readonly ConcurrentBag<PassMemory> Idle = [];
+    private static readonly IdleStore<PassMemory> Idle = new();
 
     private readonly Dictionary<string, AlignedMemory> _areas = [];
 
@@ -21,7 +19,7 @@ internal sealed unsafe class PassMemory : IDisposable
     public ExpertRows Rows { get; } = new();
 
     /// <summary>Memory that no pass uses, as large as earlier ones left it: the layers of a model, which run one after the other, share one.</summary>
-    public static PassMemory Rent() => Idle.TryTake(out var memory) ? memory : new PassMemory();
+    public static PassMemory Rent() => Idle.TakeLast() ?? new PassMemory();
 
     /// <summary>Gives rented memory back.</summary>
     public void Return()

@@ -39,13 +39,6 @@ internal sealed unsafe class SharedWeights : ILayerPart, IDisposable
         _loaded.End(0);
     }
 
-    /// <summary>Throws unless they are there.</summary>
-    /// <exception cref="InvalidOperationException">They are not.</exception>
-    public void Require()
-    {
-        if (!_loaded.AreAll) throw new InvalidOperationException("The shared expert has no weights yet; call LoadShared first.");
-    }
-
     public void Dispose()
     {
         _panels.Dispose();

@@ -85,29 +85,33 @@ public sealed class MoeLayer : IDisposable
     /// <param name="bias">The bias [E].</param>
     /// <exception cref="ArgumentException">The span has the wrong length.</exception>
     /// <exception cref="InvalidOperationException">The options have no such bias.</exception>
-    public void LoadCorrectionBias(ReadOnlySpan<float> bias) => _correctionBias.Load(bias, nameof(bias));
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
+    public void LoadCorrectionBias(ReadOnlySpan<float> bias) => Load(_correctionBias, bias, nameof(bias));
 
     /// <summary>Takes the bias that <see cref="Selection.QuantileBalance"/> takes off the logits for the selection.</summary>
     /// <param name="bias">The bias [E].</param>
     /// <exception cref="ArgumentException">The span has the wrong length.</exception>
     /// <exception cref="InvalidOperationException">The options have another selection.</exception>
-    public void LoadQuantileBias(ReadOnlySpan<float> bias) => _quantileBias.Load(bias, nameof(bias));
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
+    public void LoadQuantileBias(ReadOnlySpan<float> bias) => Load(_quantileBias, bias, nameof(bias));
 
     /// <summary>Takes the scale of each expert's weight (<see cref="RouterOptions.HasPerExpertScale"/>).</summary>
     /// <param name="scale">The scale [E].</param>
     /// <exception cref="ArgumentException">The span has the wrong length.</exception>
     /// <exception cref="InvalidOperationException">The options have no such scale.</exception>
-    public void LoadPerExpertScale(ReadOnlySpan<float> scale) => _perExpertScale.Load(scale, nameof(scale));
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
+    public void LoadPerExpertScale(ReadOnlySpan<float> scale) => Load(_perExpertScale, scale, nameof(scale));
 
     /// <summary>Takes the experts of each token id (<see cref="Selection.TokenTable"/>).</summary>
     /// <param name="table">The table [V, K] of experts, 0 to E - 1.</param>
     /// <exception cref="ArgumentException">The span has the wrong length, or there is no such expert.</exception>
     /// <exception cref="InvalidOperationException">The options have another selection.</exception>
+    /// <exception cref="ObjectDisposedException">The layer was disposed.</exception>
     public void LoadTokenTable(ReadOnlySpan<long> table)
     {
         _tokenTable.Check(table.Length, nameof(table));
-        RoutingInputCheck.Experts(table, Options.Router, nameof(table));
-        _tokenTable.Load(table, nameof(table));
+        RoutingInputCheck.Experts(table, 0, Options.Router, nameof(table));
+        Load(_tokenTable, table, nameof(table));
     }
 
     /// <summary>Runs the layer on tokens of one sequence that all count.</summary>
@@ -163,6 +167,13 @@ public sealed class MoeLayer : IDisposable
     /// <summary>Frees the weights, once calls that run have ended; it does not wait for them. Later calls throw <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose() => _uses.Close();
 
+    private void Load<T>(LayerValues<T> part, ReadOnlySpan<T> values, string parameter)
+        where T : unmanaged
+    {
+        using var use = _uses.Enter(this);
+        part.Load(values, parameter);
+    }
+
     private RoutingPlan Plan(ReadOnlySpan<float> tokens, Span<float> logits, in MoeCall call)
     {
         int count = LayerCheck.Rows(tokens.Length, Options.HiddenSize, nameof(tokens)), sequences = call.Sequences ?? 1;
@@ -185,7 +196,6 @@ public sealed class MoeLayer : IDisposable
             Mask = call.Mask,
             TokenIds = call.TokenIds,
             Table = _tokenTable.Values,
-            IsTableChecked = true,
             Experts = call.Experts,
         });
         ArrayPool<float>.Shared.Return(own);

@@ -30,14 +30,11 @@ public readonly ref struct RoutingInput
     /// <summary>Which tokens count [T], false for padding; empty when all do.</summary>
     public ReadOnlySpan<bool> Mask { get; init; }
 
-    /// <summary>The id of every token [T]; needed with <see cref="Selection.TokenTable"/>.</summary>
+    /// <summary>The id of every token [T]; needed with <see cref="Selection.TokenTable"/>, to route.</summary>
     public ReadOnlySpan<long> TokenIds { get; init; }
 
-    /// <summary>The experts of every token id [V, K]; needed with <see cref="Selection.TokenTable"/>.</summary>
+    /// <summary>The experts of every token id [V, K]; needed with <see cref="Selection.TokenTable"/>, to route.</summary>
     public ReadOnlySpan<long> Table { get; init; }
-
-    /// <summary>Whether the table was found to have experts only, so that a large one is not looked through for every token.</summary>
-    internal bool IsTableChecked { get; init; }
 
     /// <summary>
     /// Experts [T, K'] that are taken instead of a selection, -1 for none; needed with <see cref="Selection.Forced"/>. Weights are

@@ -6,7 +6,6 @@ internal static class RoutingInputCheck
     public static void Check(in RoutingInput input, MoeOptions options)
     {
         var router = options.Router;
-        bool masksRouting = options.MaskScope == MaskScope.All && !input.Mask.IsEmpty;      // a masked token is not routed
         if (input.Sequences < 0 || input.SequenceLength < 0) throw new ArgumentException($"There are {input.Sequences} sequences of {input.SequenceLength} tokens; neither can be negative.");
         int tokens = checked(input.Sequences * input.SequenceLength), experts = router.ExpertCount;
 
@@ -16,7 +15,15 @@ internal static class RoutingInputCheck
         if (router.Select is Selection.QuantileBalance) Values("QuantileBias", input.QuantileBias, experts);
         if (!input.Mask.IsEmpty) Length("Mask", input.Mask.Length, tokens, "one value per token");
         if (input.Draws is { } draws) Check(draws, tokens, experts);
-        if (!input.Experts.IsEmpty) Ids(input, tokens, experts, router.Select is Selection.SparseMixer, masksRouting);
+    }
+
+    /// <summary>Checks what only the selection of experts reads, which a plan has made already.</summary>
+    public static void CheckSelection(in RoutingInput input, MoeOptions options)
+    {
+        var router = options.Router;
+        int tokens = input.Sequences * input.SequenceLength;
+        bool masksRouting = options.MaskScope == MaskScope.All && !input.Mask.IsEmpty;      // a masked token is not routed
+        if (!input.Experts.IsEmpty) Ids(input, tokens, router.ExpertCount, router.Select is Selection.SparseMixer, masksRouting);
         else if (router.Select is Selection.Forced && tokens > 0) throw new ArgumentException("The router's selection is Forced, but no experts were given; give experts [tokens, K] with every call.");
         else if (router.Select is Selection.TokenTable table) Table(input, table.VocabularySize, router, tokens, masksRouting);
     }
@@ -40,8 +47,9 @@ internal static class RoutingInputCheck
         int sums = kernel.Kinds.Count * kernel.Groups(input.Sequences, input.SequenceLength).Groups * plan.ExpertCount;
         if (!upstream.Scores.IsEmpty) Length("Scores", upstream.Scores.Length, sums, "kinds · groups · experts");
         Length("Logits", gradients.Logits.Length, input.Logits.Length, "as the logits");
-        if (!gradients.PerExpertScale.IsEmpty) Length("PerExpertScale", gradients.PerExpertScale.Length, plan.ExpertCount, "one value per expert");
-        if (!gradients.CorrectionBias.IsEmpty) Length("CorrectionBias", gradients.CorrectionBias.Length, plan.ExpertCount, "one value per expert");
+        var router = kernel.Options.Router;
+        if (!gradients.PerExpertScale.IsEmpty) Length("PerExpertScale", gradients.PerExpertScale.Length, router.HasPerExpertScale ? plan.ExpertCount : 0, "one value per expert if the router has a scale");
+        if (!gradients.CorrectionBias.IsEmpty) Length("CorrectionBias", gradients.CorrectionBias.Length, router.HasCorrectionBias ? plan.ExpertCount : 0, "one value per expert if the router has a bias");
     }
 
     private static void Length(string name, int length, int expected, string meaning)
@@ -93,18 +101,18 @@ internal static class RoutingInputCheck
         for (int token = 0; token < tokens; token++)
         {
             long id = input.TokenIds[token];
-            if ((masksRouting && !input.Mask[token]) || (id >= 0 && id < vocabulary)) continue;
-            throw new ArgumentException($"The id of token {token} is {id}, but the token table has rows 0..{vocabulary - 1}; use the model's own tokenizer.");
-        }
+            if (masksRouting && !input.Mask[token]) continue;
+            if (id < 0 || id >= vocabulary) throw new ArgumentException($"The id of token {token} is {id}, but the token table has rows 0..{vocabulary - 1}; use the model's own tokenizer.");
 
-        if (!input.IsTableChecked) Experts(input.Table, router, parameter: null);
+            Experts(input.Table.Slice((int)id * router.TopK, router.TopK), id, router, parameter: null);     // not the others: a table is large, and a call may be of one token
+        }
     }
 
-    /// <summary>Throws unless a token table [V, K] has experts only.</summary>
+    /// <summary>Throws unless rows of a token table [V, K], those from <paramref name="firstId"/> on, have experts only.</summary>
     /// <exception cref="ArgumentException">There is no such expert.</exception>
-    public static void Experts(ReadOnlySpan<long> table, RouterOptions router, string? parameter)
+    public static void Experts(ReadOnlySpan<long> rows, long firstId, RouterOptions router, string? parameter)
     {
-        if (table.IndexOfAnyExceptInRange(0, router.ExpertCount - 1) is >= 0 and var pair)
-            throw new ArgumentException($"The token table sends id {pair / router.TopK} to expert {table[pair]}; expected 0..{router.ExpertCount - 1}.", parameter);
+        if (rows.IndexOfAnyExceptInRange(0, router.ExpertCount - 1) is >= 0 and var pair)
+            throw new ArgumentException($"The token table sends id {firstId + pair / router.TopK} to expert {rows[pair]}; expected 0..{router.ExpertCount - 1}.", parameter);
     }
 }

@@ -10,8 +10,6 @@ namespace MoeSharp;
 /// </remarks>
 public sealed class RoutingKernel
 {
-    private readonly bool _perSequence;
-
     /// <summary>Prepares the routing of a layer.</summary>
     /// <param name="options">The layer; its router, dispatch, losses and mask scope are used.</param>
     /// <exception cref="ArgumentException">The options have faults; the message lists all of them.</exception>
@@ -20,7 +18,7 @@ public sealed class RoutingKernel
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         Options = options;
-        _perSequence = options.LoadBalance.Any(loss => loss.Scope == BalanceScope.Sequence);
+        SumsBySequence = options.LoadBalance.Any(loss => loss.Scope == BalanceScope.Sequence);
         Kinds = [.. options.LoadBalance.Select(ScoreKind.Of).Prepend(new(BalanceScores.Softmax, 0)).Distinct()];
         CountsTopK = [.. Kinds.Select(kind => options.LoadBalance.Any(loss => loss.Counts == BalanceCounts.TopKOfScores && ScoreKind.Of(loss) == kind))];
     }
@@ -58,6 +56,9 @@ public sealed class RoutingKernel
         and ({ Weights: WeightSource.SoftmaxOfSelected, Renormalize: Renormalization.Never }
             or { Weights: WeightSource.Score, Score: ScoreFunction.Softmax, Renormalize: Renormalization.Always, RenormalizeEpsilon: 0 });
 
+    /// <summary>Whether a loss is taken per sequence, so that sums are too.</summary>
+    internal bool SumsBySequence { get; }
+
     /// <summary>For each kind, whether a loss counts the plain top-k of its scores.</summary>
     internal IReadOnlyList<bool> CountsTopK { get; }
 
@@ -69,6 +70,7 @@ public sealed class RoutingKernel
     public RoutingPlan Route(in RoutingInput input, Span<float> scores = default)
     {
         RoutingInputCheck.Check(input, Options);
+        RoutingInputCheck.CheckSelection(input, Options);
         RoutingInputCheck.CheckScores(scores, KeptScores(input));
         unsafe
         {
@@ -113,7 +115,7 @@ public sealed class RoutingKernel
     }
 
     /// <summary>One group per sequence where a loss is taken per sequence, else one for all tokens.</summary>
-    internal (int Groups, int Length) Groups(int sequences, int length) => _perSequence ? (sequences, length) : (1, sequences * length);
+    internal (int Groups, int Length) Groups(int sequences, int length) => SumsBySequence ? (sequences, length) : (1, sequences * length);
 }
 
 /// <summary>The gradients of what <see cref="RoutingKernel.Route"/> returned; empty spans stand for zeros.</summary>

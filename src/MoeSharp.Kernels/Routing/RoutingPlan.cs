@@ -41,13 +41,16 @@ public sealed class RoutingPlan
     /// <summary>The weight of each pair [T, Width]; before dropping.</summary>
     public float[] Weights { get; }
 
-    /// <summary>The slot of each pair in its expert's capacity [T, Width]; -1 where it was dropped or free. Null when nothing can be dropped.</summary>
+    /// <summary>
+    /// The slot of each pair in its expert's capacity [T, Width], or with a <see cref="RaggedBufferOptions"/> its row in the buffer of the shard that
+    /// has its expert; -1 where it was dropped or free. Null when nothing can be dropped.
+    /// </summary>
     public int[]? Slots { get; internal set; }
 
-    /// <summary>The slots C of every expert per scope of its capacity; 0 when nothing can be dropped.</summary>
+    /// <summary>The slots C of every expert per scope of its capacity, or the rows of a shard's buffer; 0 when nothing can be dropped.</summary>
     public int SlotsPerExpert { get; internal set; }
 
-    /// <summary>The tokens that share one capacity; 0 when nothing can be dropped.</summary>
+    /// <summary>The tokens that share one capacity; 0 when there is none.</summary>
     public int ScopeLength { get; internal set; }
 
     /// <summary>The R kept pairs sorted by expert, and within an expert by token.</summary>

@@ -53,11 +53,11 @@ internal sealed class BlockCase(MoeCheckpoint checkpoint, Comparison comparison)
     {
         var ids = comparison.Input($"{prefix}expert_ids").flatten(0, -2);
         var table = zeros(ids.size(0), experts);
-        var (theirs, ours) = (table.scatter(1, ids, ones_like(ids).to(ScalarType.Float32)), table.scatter(1, plan.Experts, ones_like(plan.Weights)));
+        var (theirs, ours) = (table.scatter_add(1, ids, ones_like(ids).to(ScalarType.Float32)), table.scatter_add(1, plan.Experts, ones_like(plan.Weights)));
         comparison.Add($"{prefix}expert_ids", ids, ours.ne(theirs).sum().item<long>(), 0);
         if (!comparison.Has($"{prefix}weights")) return;
 
         var weights = comparison.Input($"{prefix}weights").flatten(0, -2);
-        comparison.Add($"{prefix}weights", weights, Comparison.RelativeError(table.scatter(1, plan.Experts, plan.Weights), table.scatter(1, ids, weights)), Tolerance);
+        comparison.Add($"{prefix}weights", weights, Comparison.RelativeError(table.scatter_add(1, plan.Experts, plan.Weights), table.scatter_add(1, ids, weights)), Tolerance);
     }
 }

@@ -62,13 +62,13 @@ internal sealed class LayerSubject : CaseSubject
     public override CaseResults Run(CaseInputs inputs)
     {
         var hidden = inputs.Hidden!;        // a layer case has them
-        var (routed, output) = _layer is RoutedAndSharedMoE both
-            ? (both.Routed, both.forward(hidden, inputs.Call))
-            : ((RoutedMoE)_layer, ((RoutedMoE)_layer).forward(hidden, inputs.Call));
+        var routed = _layer as RoutedMoE ?? ((RoutedAndSharedMoE)_layer).Routed;
+        var plan = routed.Plan(hidden, inputs.Call);
+        var output = _layer is RoutedAndSharedMoE both ? both.forward(hidden, inputs.Call) : routed.forward(hidden, inputs.Call);
         return new(routed.Options, _layer.training, this)
         {
             Hidden = output.Hidden,
-            Routing = [(routed.Plan(hidden, inputs.Call), output.Statistics)],
+            Routing = [(plan, output.Statistics)],
             Leading = hidden.shape[..2],
         };
     }

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace MoeSharp;
@@ -82,14 +80,5 @@ internal sealed unsafe class FusedKernels(MoeOptions options)
     // the way back does not read hidden rows that were rounded
     private Recompute RecomputeOf(TileType type) => type == TileType.BFloat16 && _recompute == Recompute.None ? Recompute.Activation : _recompute;
 
-    private static float* Start(Tensor? values)
-    {
-        if (values is null || values.numel() == 0) return null;
-        if (values.numel() <= int.MaxValue / values.ElementSize) return First(values.bytes);
-
-        using var first = values.view(-1).narrow(0, 0, 1);      // a span of bytes ends at 2 GB
-        return First(first.bytes);
-
-        static float* First(Span<byte> bytes) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes));
-    }
+    private static float* Start(Tensor? values) => (float*)TensorValues.Start(values);
 }

@@ -12,7 +12,7 @@ internal interface IExpertCompute
     bool SkipsIdleExperts { get; }
 
     /// <summary>The weighted sum of each token's experts, [T, D] in the type of <paramref name="tokens"/>.</summary>
-    /// <param name="tokens">The tokens [T, D]; products are computed in their type, the sum over experts in float32.</param>
+    /// <param name="tokens">The tokens [T, D]; products are computed in their type or in float32, the sum over experts in float32.</param>
     /// <param name="plan">Who goes where.</param>
     /// <param name="experts">The parameters, cast to the type of the tokens where theirs is another.</param>
     Tensor Compute(Tensor tokens, RoutingTensors plan, Experts experts);

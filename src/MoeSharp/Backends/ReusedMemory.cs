@@ -15,22 +15,14 @@ namespace MoeSharp;
 /// <remarks>Memory comes back when the last tensor on it is gone, whoever held it. What nobody has asked for in a minute or two is freed.</remarks>
 internal static unsafe class ReusedMemory
 {
-    private const long LeastBytes = 2 << 20, IdleMilliseconds = 60_000;
+    private const long LeastBytes = 2 << 20;
 
     private static readonly ConcurrentDictionary<nint, AlignedMemory> InUse = [];
-    private static readonly LinkedList<(AlignedMemory Memory, long Since)> Idle = [];        // the longest idle first
-    private static readonly Timer Trimming = new(_ => Trim(Environment.TickCount64 - IdleMilliseconds));
-
+    private static readonly IdleStore<AlignedMemory> Idle = new();
     private static readonly TensorOnMemory New = FindNew();
 
     /// <summary>The bytes that wait for a tensor.</summary>
-    internal static long IdleBytes
-    {
-        get
-        {
-            lock (Idle) return Idle.Sum(idle => idle.Memory.Length);
-        }
-    }
+    internal static long IdleBytes => Idle.Sum(memory => memory.Length);
 
     /// <summary>A tensor of float32 or bfloat16, of undefined values; on memory that was used before, where there is some and the tensor is large.</summary>
     public static Tensor Empty(ReadOnlySpan<long> shape, ScalarType type = ScalarType.Float32)
@@ -41,19 +33,7 @@ internal static unsafe class ReusedMemory
     }
 
     /// <summary>Frees what has been idle since before <paramref name="time"/>.</summary>
-    internal static void Trim(long time)
-    {
-        lock (Idle)
-        {
-            while (Idle.First is { } oldest && oldest.Value.Since <= time)
-            {
-                Idle.RemoveFirst();
-                oldest.Value.Memory.Dispose();
-            }
-
-            if (Idle.First is not null) Trimming.Change(IdleMilliseconds, Timeout.Infinite);
-        }
-    }
+    internal static void Trim(long time) => Idle.Trim(time);
 
     private static Tensor? TryCreate(ReadOnlySpan<long> shape, ScalarType type, long bytes)
     {
@@ -62,7 +42,7 @@ internal static unsafe class ReusedMemory
         AlignedMemory memory;
         try
         {
-            memory = TakeIdle(bytes) ?? new AlignedMemory(bytes, "a tensor");
+            memory = Idle.TakeSmallest(static memory => memory.Length, bytes, bytes + bytes / 4) ?? new AlignedMemory(bytes, "a tensor");
         }
         catch (InsufficientMemoryException)     // libtorch tells it in its own words
         {
@@ -74,41 +54,15 @@ internal static unsafe class ReusedMemory
         fixed (long* sizes = shape) tensor = New(memory.Start, &Return, sizes, shape.Length, (sbyte)type, (sbyte)type, (int)TorchSharp.DeviceType.CPU, -1, 0);
         if (tensor != 0) return Tensor.UnsafeCreateTensor(tensor);
 
-        InUse.TryRemove((nint)memory.Start, out _);
-        memory.Dispose();
+        if (InUse.TryRemove((nint)memory.Start, out _)) memory.Dispose();       // else it came back already
         return null;
-    }
-
-    // the smallest of those that are not much too large
-    private static AlignedMemory? TakeIdle(long bytes)
-    {
-        lock (Idle)
-        {
-            LinkedListNode<(AlignedMemory Memory, long Since)>? best = null;
-            for (var node = Idle.First; node is not null; node = node.Next)
-            {
-                long length = node.Value.Memory.Length;
-                if (length >= bytes && length <= bytes + bytes / 4 && length < (best?.Value.Memory.Length ?? long.MaxValue)) best = node;
-            }
-
-            if (best is null) return null;
-
-            Idle.Remove(best);
-            return best.Value.Memory;
-        }
     }
 
     // by libtorch, on any thread
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Return(void* start)
     {
-        if (!InUse.TryRemove((nint)start, out var memory)) return;
-
-        lock (Idle)
-        {
-            if (Idle.First is null) Trimming.Change(IdleMilliseconds, Timeout.Infinite);
-            Idle.AddLast((memory, Environment.TickCount64));
-        }
+        if (InUse.TryRemove((nint)start, out var memory)) Idle.Add(memory);
     }
 
     // no public function of TorchSharp: of another version it could take other arguments

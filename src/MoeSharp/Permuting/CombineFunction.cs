@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -16,8 +15,7 @@ internal sealed class CombineFunction : GuardedFunction<CombineFunction>
         var (tokens, width, size) = ((int)weights.size(0), (int)weights.size(1), (int)rows.size(1));
         var sums = empty(tokens, size, float32);
 
-        fixed (float* from = RouteFunction.Values(rows), scale = RouteFunction.Values(weights), to = RouteFunction.Values(sums))
-        fixed (int* at = places) PermutationKernel.Combine(from, at, scale, to, tokens, width, size);
+        fixed (int* at = places) PermutationKernel.Combine(Start(rows), at, Start(weights), Start(sums), tokens, width, size);
 
         ctx.save_for_backward([rows, weights]);
         ctx.save_data(PlacesKey, places);
@@ -35,12 +33,15 @@ internal sealed class CombineFunction : GuardedFunction<CombineFunction>
         int[] places = (int[])ctx.get_data(PlacesKey);
         var (dRows, dWeights) = (empty_like(rows), empty_like(weights));
 
-        fixed (float* from = RouteFunction.Values(rows), scale = RouteFunction.Values(weights), dy = RouteFunction.Values(upstream))
-        fixed (float* dFrom = RouteFunction.Values(dRows), dScale = RouteFunction.Values(dWeights))
-        fixed (int* at = places) PermutationKernel.Backward(from, at, scale, dy, dFrom, dScale, (int)weights.size(0), (int)weights.size(1), (int)rows.size(1));
+        fixed (int* at = places)
+        {
+            PermutationKernel.Backward(Start(rows), at, Start(weights), Start(upstream), Start(dRows), Start(dWeights), (int)weights.size(0), (int)weights.size(1), (int)rows.size(1));
+        }
 
         return [dRows.MoveToOuterDisposeScope(), dWeights.MoveToOuterDisposeScope(), null];
     }
+
+    private static unsafe float* Start(Tensor values) => (float*)TensorValues.Start(values);
 
     /// <summary>The row of each pair; -1 for none.</summary>
     private static int[] Places(Tensor order, long pairs)
@@ -48,7 +49,7 @@ internal sealed class CombineFunction : GuardedFunction<CombineFunction>
         int[] places = new int[pairs];
         Array.Fill(places, -1);
         using var dense = order.contiguous();
-        var sorted = order.numel() == 0 ? [] : MemoryMarshal.Cast<byte, long>(dense.bytes);
+        var sorted = TensorValues.Of<long>(dense);
         for (int row = 0; row < sorted.Length; row++)
         {
             if (sorted[row] < 0 || sorted[row] >= pairs) throw new ArgumentException($"The order has pair {sorted[row]}; the weights have pairs 0..{pairs - 1}.");

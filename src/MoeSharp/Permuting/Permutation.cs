@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace MoeSharp;
@@ -22,7 +21,7 @@ public static class Permutation
 
         using var scope = NewDisposeScope();
         using var dense = experts.cpu().contiguous();
-        long[] ids = dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, long>(dense.bytes).ToArray();
+        long[] ids = TensorValues.Of<long>(dense).ToArray();
         long wrong = ids.FirstOrDefault(id => id < -1 || id >= expertCount, -1);
         if (wrong != -1) throw new ArgumentException($"There is an expert {wrong}; expected 0..{expertCount - 1}, or -1 for a free slot.", nameof(experts));
 

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -17,13 +15,13 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     protected override List<Tensor> Compute(AutogradContext ctx, object?[] arguments)
     {
         var request = (RouteRequest)arguments[3]!;      // given by the one caller, Router
-        var (logits, scale, bias) = (OnHost((Tensor)arguments[0]!), OnHost((Tensor?)arguments[1]), OnHost((Tensor?)arguments[2]));
-        var input = request.Input(Values(logits), Values(scale), Values(bias));
+        var logits = TensorValues.OnHost((Tensor)arguments[0]!);
+        var input = request.Input(TensorValues.Of<float>(logits));
         var kept = empty(request.Kernel.KeptScores(input), float32);
-        request.Plan = request.Kernel.Route(input, Values(kept));
+        request.Plan = request.Route(input.Logits, TensorValues.Of<float>(kept));
         request.Sums = request.Kernel.Sum(input, request.Plan);
         request.Needs = (((Tensor?)arguments[1])?.requires_grad ?? false, ((Tensor?)arguments[2])?.requires_grad ?? false);
-        ctx.save_for_backward([.. new[] { logits, kept, scale, bias }.OfType<Tensor>()]);
+        ctx.save_for_backward([logits, kept]);
         ctx.save_data(RequestKey, request);
 
         using var parts = NewDisposeScope();
@@ -47,19 +45,17 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
 
         using var scope = NewDisposeScope();
         var request = (RouteRequest)ctx.get_data(RequestKey);
-        var saved = new Queue<Tensor>(ctx.get_saved_variables());
-        var (given, logits, kept) = (gradients[0]!, saved.Dequeue(), saved.Dequeue());      // the one output is always used
-        var router = request.Kernel.Options.Router;
-        var scale = router.HasPerExpertScale ? saved.Dequeue() : null;
-        var bias = router.HasCorrectionBias ? saved.Dequeue() : null;
+        var saved = ctx.get_saved_variables();
+        var (given, logits, kept) = (gradients[0]!, saved[0], saved[1]);      // the one output is always used
+        Tensor? PerExpert(bool isNeeded) => isNeeded ? empty(request.Plan!.ExpertCount, float32) : null;
 
-        var (dLogits, dScale, dBias) = (empty_like(logits), request.Needs.Scale ? empty_like(scale!) : null, request.Needs.Bias ? empty_like(bias!) : null);
+        var (dLogits, dScale, dBias) = (empty_like(logits), PerExpert(request.Needs.Scale), PerExpert(request.Needs.Bias));
         request.Kernel.Backward(
-            request.Input(Values(logits), Values(scale), Values(bias)),
+            request.Input(TensorValues.Of<float>(logits)),
             request.Plan!,
-            Values(kept),
-            Upstream(OnHost(given), request.Plan!.Weights.Length),
-            new RoutingGradients { Logits = Values(dLogits), PerExpertScale = Values(dScale), CorrectionBias = Values(dBias) });
+            TensorValues.Of<float>(kept),
+            Upstream(TensorValues.OnHost(given), request.Plan!.Weights.Length),
+            new RoutingGradients { Logits = TensorValues.Of<float>(dLogits), PerExpertScale = TensorValues.Of<float>(dScale), CorrectionBias = TensorValues.Of<float>(dBias) });
         Tensor? OnDevice(Tensor? gradient) => gradient?.to(given.device).MoveToOuterDisposeScope();
         return [OnDevice(dLogits), OnDevice(dScale), OnDevice(dBias), null];
     }
@@ -67,7 +63,7 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     // sums that no loss uses have a gradient of zeros, and cost nothing as an empty one
     private static RoutingUpstream Upstream(Tensor gradient, int pairs)
     {
-        var values = Values(gradient);
+        ReadOnlySpan<float> values = TensorValues.Of<float>(gradient);
         var scores = values[pairs..^1];
         return new() { Weights = values[..pairs], Scores = scores.ContainsAnyExcept(0f) ? scores : [], Z = values[^1] };
     }
@@ -76,7 +72,7 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     public static Tensor Weights(RoutingPlan plan, Device device)
     {
         var weights = empty(plan.TokenCount, plan.Width, float32);
-        plan.Weights.CopyTo(Values(weights));
+        plan.Weights.CopyTo(TensorValues.Of<float>(weights));
         return device.type == TorchSharp.DeviceType.CPU ? weights : weights.to(device);
     }
 
@@ -84,22 +80,8 @@ internal sealed class RouteFunction : GuardedFunction<RouteFunction>
     public static Tensor Scores(RoutingSums sums, Device device)
     {
         var scores = empty([sums.Scores.Count, sums.GroupCount, sums.ExpertCount], float32);
-        var values = Values(scores);
+        var values = TensorValues.Of<float>(scores);
         foreach (var (kind, ofKind) in sums.Scores.Index()) ofKind.CopyTo(values[(kind * ofKind.Length)..]);
         return scores.to(device);
     }
-
-    /// <summary>Values as the kernel reads them: float32, dense, on the host.</summary>
-    [return: NotNullIfNotNull(nameof(values))]
-    public static Tensor? OnHost(Tensor? values)
-    {
-        if (values is null) return null;
-
-        var own = values.detach();      // may be kept, which a parameter may not
-        bool isReadable = own.dtype == ScalarType.Float32 && own.device_type == TorchSharp.DeviceType.CPU && own.is_contiguous();
-        return isReadable ? own : own.to(float32).cpu().contiguous();
-    }
-
-    /// <summary>The memory of a dense float32 tensor on the host.</summary>
-    public static Span<float> Values(Tensor? values) => values is null || values.numel() == 0 ? [] : MemoryMarshal.Cast<byte, float>(values.bytes);
 }

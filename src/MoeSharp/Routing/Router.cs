@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -48,9 +47,11 @@ internal sealed class Router : Module
             Step = step,
             Mask = Values<bool>(call.TokenMask),
             TokenIds = Values<long>(Table is null ? null : call.TokenIds),
-            Table = Values<long>(call.Experts is null ? Table : null),
+            Table = call.Experts is null ? Table : null,
             Experts = Values<long>(call.Experts),
-            QuantileBias = Values<float>(QuantileBias),
+            CorrectionBias = Floats(CorrectionBias),
+            PerExpertScale = Floats(PerExpertScale),
+            QuantileBias = Floats(QuantileBias),
             Draws = call.Draws,
         };
         var (plan, statistics) = is_grad_enabled() ? Tracked(logits.flatten(0, 1), request, call) : Untracked(logits, request, call);
@@ -67,11 +68,9 @@ internal sealed class Router : Module
     // without gradients nothing is summed until somebody asks
     private (RoutingTensors Plan, RoutingStatistics Statistics) Untracked(Tensor logits, RouteRequest request, RoutingCall call)
     {
-        var (onHost, scale, bias) = (RouteFunction.OnHost(logits), RouteFunction.OnHost(PerExpertScale), RouteFunction.OnHost(CorrectionBias));
-        RoutingInput Input() => request.Input(RouteFunction.Values(onHost), RouteFunction.Values(scale), RouteFunction.Values(bias));
-
-        var plan = _kernel.Route(Input());
-        var sums = new StatisticsSource(() => _kernel.Sum(Input(), plan), logits.device, [onHost, .. new[] { scale, bias }.OfType<Tensor>()]);
+        var onHost = TensorValues.OnHost(logits);
+        var plan = request.Route(TensorValues.Of<float>(onHost));
+        var sums = new StatisticsSource(() => _kernel.Sum(request.Input(TensorValues.Of<float>(onHost)), plan), logits.device, [onHost]);
         return (new RoutingTensors(RouteFunction.Weights(plan, logits.device), plan), new RoutingStatistics(_kernel, plan, sums, call.StepLoad));
     }
 
@@ -81,8 +80,11 @@ internal sealed class Router : Module
         if (values is null) return null;
 
         using var dense = values.detach().cpu().contiguous();
-        return dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, T>(dense.bytes).ToArray();
+        return TensorValues.Of<T>(dense).ToArray();
     }
+
+    // copies: a balance step may change them before the way back
+    private static float[]? Floats(Tensor? values) => values is null ? null : TensorValues.Of<float>(TensorValues.OnHost(values)).ToArray();
 
     private static Tensor Buffer(Tensor values) => values.DetachFromDisposeScope();
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace MoeSharp;
@@ -17,7 +16,7 @@ internal sealed class RouterJitter(RouterOptions options)
     private Tensor Draws(Tensor like, double jitter, long step, int stream)
     {
         var draws = empty(like.shape, float32);
-        var values = MemoryMarshal.Cast<byte, float>(draws.bytes);
+        var values = TensorValues.Of<float>(draws);
         var random = new CounterRandom(options.Seed, step, stream);
         for (int i = 0; i < values.Length; i++) values[i] = (float)(1 - jitter + 2 * jitter * random.Uniform(i));
         return draws.to(like.device);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace MoeSharp;
@@ -9,7 +8,7 @@ namespace MoeSharp;
 /// made when asked for, each time anew, for the caller's scope.
 /// </summary>
 /// <param name="Weights">The weight of each choice [T, K], float32, with gradient; 0 in free slots. Before dropping.</param>
-/// <param name="Plan">The same on the host, with the slots of a capacity and the sums of losses.</param>
+/// <param name="Plan">The same on the host, with the slots of a capacity.</param>
 [DebuggerDisplay("{Plan.ToString(),nq}")]
 public sealed record RoutingTensors(Tensor Weights, RoutingPlan Plan)
 {
@@ -29,8 +28,8 @@ public sealed record RoutingTensors(Tensor Weights, RoutingPlan Plan)
     public IReadOnlyList<long> Counts => [.. Enumerable.Range(0, Plan.ExpertCount).Select(expert => (long)(Plan.Offsets[expert + 1] - Plan.Offsets[expert]))];
 
     /// <summary>
-    /// The plan in its dense form, after dropping: the weight of every (token, expert) with gradient, and 1 where the expert gets the token;
-    /// both float32 [T, E], zero elsewhere.
+    /// The plan in its dense form, after dropping: the weight of every (token, expert) with gradient, and 1 where the expert gets the token (a
+    /// token table may name an expert twice: then it is the sum of both weights); both float32 [T, E], zero elsewhere.
     /// </summary>
     public (Tensor Weights, Tensor IsChosen) Dense()
     {
@@ -40,7 +39,7 @@ public sealed record RoutingTensors(Tensor Weights, RoutingPlan Plan)
         var place = order.floor_divide(Math.Max(Width, 1)) * E + Experts.flatten().index_select(0, order);
         var none = zeros(TokenCount * E, float32, Weights.device);
 
-        var weights = none.scatter(0, place, kept).view(TokenCount, E);
+        var weights = none.scatter_add(0, place, kept).view(TokenCount, E);
         var isChosen = none.scatter(0, place, ones_like(kept)).view(TokenCount, E);
         return (weights.MoveToOuterDisposeScope(), isChosen.MoveToOuterDisposeScope());
     }
@@ -55,7 +54,7 @@ public sealed record RoutingTensors(Tensor Weights, RoutingPlan Plan)
     {
         using var scope = NewDisposeScope();
         var indices = empty(shape, int64);
-        var longs = MemoryMarshal.Cast<byte, long>(indices.bytes);
+        var longs = TensorValues.Of<long>(indices);
         for (int i = 0; i < values.Length; i++) longs[i] = values[i];
         return indices.to(Weights.device).MoveToOuterDisposeScope();
     }

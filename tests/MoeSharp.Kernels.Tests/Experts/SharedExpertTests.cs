@@ -129,7 +129,7 @@ public sealed class SharedExpertTests
         using var layer = new ExpertLayer(problem.Options);
         problem.LoadRouted(layer);
 
-        Assert.Equal("The shared expert has no weights yet; call LoadShared first.", Assert.Throws<InvalidOperationException>(() => ExpertLayerRun.Forward(layer, problem.Routed)).Message);
+        Assert.Equal("The layer is not loaded: the shared expert has no weights yet. Load what is missing first.", Assert.Throws<InvalidOperationException>(() => ExpertLayerRun.Forward(layer, problem.Routed)).Message);
     }
 
     [Fact]

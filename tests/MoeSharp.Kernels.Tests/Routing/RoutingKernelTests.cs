@@ -200,8 +200,14 @@ public sealed class RoutingKernelTests
         Refused("The id of token 1 is 3, but the token table has rows 0..2", () => table.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, TokenIds = [0, 3], Table = new long[3] }));
         Refused("The token table sends id 1 to expert 9", () => table.Route(new RoutingInput { Logits = new float[8], Sequences = 1, SequenceLength = 2, TokenIds = [0, 1], Table = [0, 9, 0] }));
         Refused("The router's selection is Forced, but no experts were given", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1 }));
+        Assert.Equal([2], table.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, TokenIds = [0], Table = [2, 9, 0] }).Experts);       // nobody asked for the row of id 1
         Refused("The expert given to token 0 is 4; expected 0..3", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Experts = [4] }));
         Refused("Token 0 was given expert 2 twice", () => forced.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, Experts = [2, 2] }));
+
+        var plan = table.Route(new RoutingInput { Logits = new float[4], Sequences = 1, SequenceLength = 1, TokenIds = [0], Table = new long[3] });
+        var routed = new float[4];
+        Refused("PerExpertScale has 4 values; expected 0", () => table.Backward(new RoutingInput { Logits = routed, Sequences = 1, SequenceLength = 1 }, plan, [], default, new() { Logits = new float[4], PerExpertScale = new float[4] }));
+        Refused("CorrectionBias has 4 values; expected 0", () => table.Backward(new RoutingInput { Logits = routed, Sequences = 1, SequenceLength = 1 }, plan, [], default, new() { Logits = new float[4], CorrectionBias = new float[4] }));
 
         // padding that is routed all the same needs ids too
         var mixer = new MoeOptions { HiddenSize = 1, Experts = new() { IntermediateSize = 1 }, MaskScope = MaskScope.Losses, Router = new() { ExpertCount = 4, TopK = 2, Select = new Selection.SparseMixer() } };
