@@ -38,7 +38,7 @@ public sealed class RoutingTwinTests
         var (plan, statistics) = router.Route(logits, call, call.Step!.Value);
         var twin = new TorchRouter(options);
         var expected = twin.Route(twinLogits, parts, call, sample.IsTraining);
-        var kinds = router.Kernel.Kinds;
+        var kinds = new RoutingKernel(options).Kinds;
         var (scores, z) = twin.Sums(twinLogits, parts, call, kinds, statistics.Sums.GroupCount);
 
         TensorAssert.Same(expected.Experts, plan.Experts, "experts");

@@ -23,8 +23,6 @@ internal sealed class Router : Module
         RegisterComponents();
     }
 
-    public RoutingKernel Kernel => _kernel;
-
     [field: ComponentName(Name = "correction_bias")]
     public Tensor? CorrectionBias { get; }
 

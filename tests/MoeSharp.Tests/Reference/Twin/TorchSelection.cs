@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace MoeSharp;
+namespace MoeSharp.Tests;
 
 /// <summary>The selections in TorchSharp operations; none carries a gradient.</summary>
 internal sealed class TorchSelection(MoeOptions options, long sequences, long length)

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace MoeSharp;
+namespace MoeSharp.Tests;
 
 /// <summary>The rules of dropping in TorchSharp operations: pairs in order, a running count per expert or shard.</summary>
 internal sealed class TorchDispatch(MoeOptions options, long sequences, long length)

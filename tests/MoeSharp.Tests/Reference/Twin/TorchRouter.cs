@@ -1,10 +1,10 @@
 using static TorchSharp.torch;
 
-namespace MoeSharp;
+namespace MoeSharp.Tests;
 
 /// <summary>
 /// The router once more in TorchSharp operations, step by step as <see cref="RouterOptions"/> describes it, differentiated by autograd.
-/// The kernel is tested and timed against it; layers do not use it.
+/// The kernel is held against it.
 /// </summary>
 internal sealed class TorchRouter(MoeOptions options)
 {

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace MoeSharp;
+namespace MoeSharp.Tests;
 
 /// <summary>The functions from logits [T, E] to scores [T, E], and the scores that losses average.</summary>
 internal static class TorchScores

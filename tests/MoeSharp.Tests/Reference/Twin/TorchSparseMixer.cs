@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace MoeSharp;
+namespace MoeSharp.Tests;
 
 /// <summary>SparseMixer in TorchSharp operations.</summary>
 internal static class TorchSparseMixer
