@@ -17,8 +17,16 @@ public static class AtomicFile
         ArgumentNullException.ThrowIfNull(write);
 
         string target = Path.GetFullPath(path);
+        if (IsDevice(target))
+        {
+            using var device = new FileStream(target, FileMode.Open, FileAccess.Write);
+            write(device);
+            return;
+        }
+
+        if (Directory.Exists(target)) throw IsFolder(path);
         RemoveAbandoned(target);
-        string aside = $"{AsidePrefix(target)}{Guid.NewGuid():N}{AsideSuffix}";
+        string aside = AsideOf(target);
         try
         {
             // renamed while open: a file that nobody holds is taken for a killed writer's. It is shared with readers, who may come right
@@ -28,12 +36,37 @@ public static class AtomicFile
             stream.Flush(flushToDisk: true); // before the rename: otherwise a power cut may leave the new name on an empty file
             File.Move(aside, target, overwrite: true);
         }
-        catch
+        catch (Exception e)
         {
-            File.Delete(aside);
+            if (File.Exists(aside)) File.Delete(aside);
+            if (Told(e, aside, path) is { } told) throw told;
             throw;
         }
     }
+
+    /// <summary>Throws what <see cref="Write"/> would, before work is done for what is to be written.</summary>
+    /// <exception cref="IOException">The folder is missing, or the path is one.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be written to.</exception>
+    internal static void Check(string path)
+    {
+        string target = Path.GetFullPath(path);
+        if (IsDevice(target)) return;
+        if (Directory.Exists(target)) throw IsFolder(path);
+
+        string aside = AsideOf(target);
+        try
+        {
+            new FileStream(aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception e) when (Told(e, aside, path) is { } told)
+        {
+            throw told;
+        }
+    }
+
+    /// <summary>Whether a path is of a device or of a stream of this process, which is written to and not replaced.</summary>
+    internal static bool IsDevice(string path) =>
+        !OperatingSystem.IsWindows() && (path.StartsWith("/dev/", StringComparison.Ordinal) && !path.StartsWith("/dev/shm/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal));
 
     /// <summary>Writes a text file in UTF-8 without a byte order mark, as <see cref="Write"/> does.</summary>
     /// <param name="path">The final name; its folder must exist.</param>
@@ -45,8 +78,27 @@ public static class AtomicFile
         Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
     }
 
+    private static IOException IsFolder(string path) => new($"{path} is a folder; give a file.");
+
+    // the same of the name that was given, where an error names the one aside, which nobody knows
+    private static Exception? Told(Exception e, string aside, string path)
+    {
+        if (!e.Message.Contains(aside, StringComparison.Ordinal)) return null;
+
+        string message = e.Message.Replace(aside, path, StringComparison.Ordinal);
+        return e switch
+        {
+            UnauthorizedAccessException => new UnauthorizedAccessException(message, e),
+            DirectoryNotFoundException => new DirectoryNotFoundException($"{path} cannot be written: its folder is not there.", e),
+            IOException => new IOException(message, e),
+            _ => null,
+        };
+    }
+
     private const string AsideSuffix = ".tmp";
     private const int GuidLength = 32;
+
+    private static string AsideOf(string target) => $"{AsidePrefix(target)}{Guid.NewGuid():N}{AsideSuffix}";
 
     private static string AsidePrefix(string target) =>
         Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}."); // never null: a full path that names a file

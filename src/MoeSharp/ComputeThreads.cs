@@ -11,4 +11,12 @@ internal static class ComputeThreads
         set_num_threads(threads);
         WorkerPool.Prefer(threads);
     }
+
+    /// <summary>Reads what the environment says of threads and kernels, before work is begun that could not go on.</summary>
+    /// <exception cref="MoeException">A variable has no such value.</exception>
+    public static void CheckEnvironment()
+    {
+        _ = WorkerPool.Shared;
+        _ = KernelCatalog.Choices;
+    }
 }

@@ -57,14 +57,43 @@ public sealed class AtomicFileTests : IDisposable
         string path = _folder.File("folder");
         Directory.CreateDirectory(path);
 
-        Assert.ThrowsAny<SystemException>(() => AtomicFile.WriteAllText(path, "x"));
+        foreach (var act in new[] { () => AtomicFile.WriteAllText(path, "x"), () => AtomicFile.Check(path) })
+            Assert.Equal($"{path} is a folder; give a file.", Assert.Throws<IOException>(act).Message);
 
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.Path));
     }
 
     [Fact]
-    public void AtomicFile_MissingFolder_Fails() =>
-        Assert.Throws<DirectoryNotFoundException>(() => AtomicFile.WriteAllText(_folder.File("no/such/file"), "x"));
+    public void AtomicFile_MissingFolder_FailsWithTheNameThatWasGiven()
+    {
+        string path = _folder.File("no/such/file");
+
+        foreach (var act in new[] { () => AtomicFile.WriteAllText(path, "x"), () => AtomicFile.Check(path) })
+            Assert.Equal($"{path} cannot be written: its folder is not there.", Assert.Throws<DirectoryNotFoundException>(act).Message);
+    }
+
+    [Fact]
+    public void Check_FileThatCanBeWritten_LeavesItAndItsFolderAsTheyWere()
+    {
+        string path = _folder.File("a.txt");
+        File.WriteAllText(path, "old");
+
+        AtomicFile.Check(path);
+        AtomicFile.Check(_folder.File("new.txt"));
+
+        Assert.Equal("old", File.ReadAllText(path));
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public void AtomicFile_Device_IsWrittenToAndNotReplaced()
+    {
+        if (OperatingSystem.IsWindows()) return;
+
+        AtomicFile.WriteAllText("/dev/null", "x");
+
+        Assert.Empty(File.ReadAllText("/dev/null"));
+    }
 
     [Fact]
     public void AtomicFile_RemainsOfAKilledWriter_AreRemovedByTheNext()

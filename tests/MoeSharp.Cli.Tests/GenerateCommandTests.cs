@@ -92,6 +92,35 @@ public sealed class GenerateCommandTests : IDisposable
     }
 
     [Fact]
+    public void Generate_Failure_DoesNotRepeatThePrompt()
+    {
+        var engine = new Engine { Generate = (_, _, _, _, _) => Failing() };
+
+        var tool = CapturedTool.Run(engine, "generate", _folder.Path, "--prompt", "a long prompt");
+
+        Assert.Equal((ExitCode.Failure, "", "damaged\n"), (tool.ExitCode, tool.Output, tool.Error));
+
+        static IEnumerable<GeneratedToken> Failing()
+        {
+            if (DateTime.UtcNow.Year > 0) throw new MoeException("damaged");
+            yield break;
+        }
+    }
+
+    [Theory]
+    [InlineData(typeof(OutOfMemoryException), "no matter what", "There is not enough memory for what was asked. Choose fewer tokens, a smaller batch or a smaller model.")]
+    [InlineData(typeof(InsufficientMemoryException), "No memory for 7 rows.", "No memory for 7 rows.")]
+    [InlineData(typeof(System.Runtime.InteropServices.ExternalException), "DefaultCPUAllocator: can't allocate memory: you tried", "There is not enough memory for what was asked. Choose fewer tokens, a smaller batch or a smaller model.")]
+    public void Generate_TooLittleMemory_IsAMessage(Type error, string message, string expected)
+    {
+        var engine = new Engine { Generate = (_, _, _, _, _) => throw (Exception)Activator.CreateInstance(error, message)! };
+
+        var tool = CapturedTool.Run(engine, "generate", _folder.Path, "--prompt", "x");
+
+        Assert.Equal((ExitCode.Failure, expected + "\n"), (tool.ExitCode, tool.Error));
+    }
+
+    [Fact]
     public void Generate_FolderThatDoesNotExist_Fails()
     {
         var tool = CapturedTool.Run("generate", "nowhere", "--prompt", "x");

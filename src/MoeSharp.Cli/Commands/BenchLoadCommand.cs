@@ -28,12 +28,13 @@ internal static class BenchLoadCommand
             int height = parsed.TryGet(rows, out int given) ? given : Rows;
             if (height % RowStep != 0) throw new UsageException($"--rows is {height}; expected a multiple of {RowStep}, which every format divides.");
 
+            var output = JsonOption.Read(parsed, json);
             int count = parsed.TryGet(rounds, out int asked) ? asked : Rounds;
             var benchmark = new DecoderBenchmark(height, Columns, count);
             bool isSome = parsed.TryGet(formats, out var some);
             var results = benchmark.Run(isSome ? some! : DecoderCase.All, signals.Token).ToArray();       // an option without a value is refused before
             ExpertLoadResult[] experts = isSome ? [] : [.. new ExpertLoadBenchmark(count).Run(signals.Token)];
-            Write(surroundings, new(1, Machine.Describe(), results, experts), JsonOption.Read(parsed, json));
+            Write(surroundings, new(1, Machine.Describe(), results, experts), output);
             return ExitCode.Success;
         });
         return command;

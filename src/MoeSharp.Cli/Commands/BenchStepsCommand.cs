@@ -26,12 +26,13 @@ internal static class BenchStepsCommand
         command.Does(parsed =>
         {
             var counts = parsed.TryGet(tokens, out var wanted) ? wanted! : [Tokens];
-            if (counts.Count == 0 || counts.Any(count => count < 1)) throw new UsageException("--tokens is to be numbers of 1 or more.");
+            if (counts.Count == 0 || counts.Any(count => count is < 1 or > LayerShape.MostTokens)) throw new UsageException($"--tokens is to be numbers from 1 to {LayerShape.MostTokens}.");
+            var output = JsonOption.Read(parsed, json);
 
             using var signals = new StopSignals(() => { });
             PinnedThreads.Start(pins: true);
             StepResult[] results = [.. StepBenchmark.Run(parsed.TryGet(shapes, out var some) ? some! : LayerShape.All, counts, parsed.TryGet(types, out var of) ? of! : all, parsed.TryGet(rounds, out int given) ? given : Rounds, signals.Token)];
-            Write(surroundings, results, JsonOption.Read(parsed, json));
+            Write(surroundings, results, output);
             return ExitCode.Success;
         });
         return command;

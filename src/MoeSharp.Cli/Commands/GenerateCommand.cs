@@ -18,7 +18,7 @@ internal sealed class GenerateCommand
     private readonly ToolOption<bool> _noCache = ToolOption.Flag("--no-cache", "compute every token from the whole text: slow, the reference for the cache");
     private readonly ToolOption<string> _trace = ToolOption.Of("--trace", "FILE", ValueKind.Text, "record which tokens went to which experts, for 'moesharp trace'");
     private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --trace holds");
-    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with", "all cores");
+    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberIn(1, WorkerPool.MostThreads), "threads to compute with", "all cores");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print one JSON object with prompt, text, token ids and tokens per second");
     private readonly Surroundings _surroundings;
 
@@ -66,7 +66,7 @@ internal sealed class GenerateCommand
         if (parsed.GetValue(_json)) WriteJson(prompt, tokens);
         else Stream(prompt, tokens);
 
-        return ExitCode.Success;
+        return signals.Token.IsCancellationRequested ? ExitCode.Cancelled : ExitCode.Success;
     }
 
     private SamplingOptions Sampling(ParseResult parsed)
@@ -84,12 +84,14 @@ internal sealed class GenerateCommand
     private void Stream(string prompt, IEnumerable<GeneratedToken> tokens)
     {
         var output = _surroundings.Output;
+        using var coming = tokens.GetEnumerator();
+        bool isMore = coming.MoveNext();        // reads the model first: what cannot be continued is not repeated
         output.Write(prompt);
         try
         {
-            foreach (var token in tokens)
+            for (; isMore; isMore = coming.MoveNext())
             {
-                output.Write(token.Text);
+                output.Write(coming.Current.Text);
                 output.Flush();
             }
         }

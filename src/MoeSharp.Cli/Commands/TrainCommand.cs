@@ -14,7 +14,7 @@ internal sealed class TrainCommand
     private readonly ToolOption<string> _resume = ToolOption.Of("--resume", "DIR", ValueKind.Text, "continue the stopped run in this folder with its own options and data; of the other options only --trace, --threads, --json, --quiet and --verbose may be given");
     private readonly ToolOption<bool> _force = ToolOption.Flag("--force", "replace what --out and --trace hold");
     private readonly ToolOption<string> _trace = ToolOption.Of("--trace", "FILE", ValueKind.Text, "record which tokens went to which experts in every step, for 'moesharp trace'");
-    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberFrom(1), "threads to compute with; resuming to the same bits needs the same number", "all cores; with --resume, the run's own");
+    private readonly ToolOption<int> _threads = ToolOption.Of("--threads", "N", ValueKind.WholeNumberIn(1, WorkerPool.MostThreads), "threads to compute with; resuming to the same bits needs the same number", "all cores; with --resume, the run's own");
     private readonly ToolOption<bool> _json = ToolOption.Flag("--json", "print events, one JSON object a line");
     private readonly ToolOption<bool> _quiet = ToolOption.Flag("--quiet", "print only what the run achieved");
     private readonly ToolOption<bool> _listPresets = ToolOption.Flag("--list-presets", "show the presets with their sizes and the memory they need, and train nothing");

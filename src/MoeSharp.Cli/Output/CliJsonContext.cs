@@ -12,7 +12,7 @@ namespace MoeSharp.Cli;
     NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     Converters =
     [
-        typeof(WordEnum<BalanceMode>), typeof(WordEnum<ComputePrecision>), typeof(WordEnum<MomentPrecision>), typeof(WordEnum<RouterSelection>), typeof(WordEnum<ScoreFunction>),
+        typeof(WordEnum<BalanceMode>), typeof(WordEnum<ComputePrecision>), typeof(WordEnum<ExpertBackend>), typeof(WordEnum<Recompute>), typeof(WordEnum<MomentPrecision>), typeof(WordEnum<RouterSelection>), typeof(WordEnum<ScoreFunction>),
         typeof(WordEnum<CapacityScope>), typeof(WordEnum<DropRule>), typeof(WordEnum<CapacityOrder>), typeof(WordEnum<BalanceScope>),
         typeof(WordEnum<BalanceScores>), typeof(WordEnum<BiasRule>),
         typeof(WordEnum<TensorKind>), typeof(TensorTypeWord),

@@ -15,11 +15,13 @@ internal static class JsonOption
         return option;
     }
 
-    /// <summary>Whether JSON is asked for, and the file that it goes to; null for the output.</summary>
+    /// <summary>Whether JSON is asked for, and the file that it goes to, which can be written; null for the output.</summary>
     public static (bool IsAsked, string? File) Read(ParseResult parsed, ToolOption<string> option)
     {
         var result = parsed.GetResult(option);
-        return (result is not null, result is { Tokens.Count: > 0 } ? parsed.GetValue(option) : null);
+        string? file = result is { Tokens.Count: > 0 } ? parsed.GetValue(option) : null;
+        if (file is not null) AtomicFile.Check(file);
+        return (result is not null, file);
     }
 
     /// <summary>Writes the object where it goes: to a file, or without one to the output.</summary>

@@ -35,6 +35,9 @@ internal static class ValueKind
     public static ValueKind<int> WholeNumberFrom(int least) =>
         new($"a whole number of {least} or more", (string text, out int value) => TryWholeNumber(text, out value) && value >= least);
 
+    public static ValueKind<int> WholeNumberIn(int least, int most) =>
+        new($"a whole number from {least} to {most}", (string text, out int value) => TryWholeNumber(text, out value) && value >= least && value <= most);
+
     public static ValueKind<double> NumberIn(double least, double most, string expected) =>
         new(expected, (string text, out double value) => TryNumber(text, out value) && value >= least && value <= most);
 

@@ -28,6 +28,9 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>The variable that, set to 1, keeps every thread of the shared pool but the caller's on a processor of its own.</summary>
     public const string AffinityVariable = "MOESHARP_AFFINITY";
 
+    /// <summary>More would take the machine down, not make it faster.</summary>
+    public const int MostThreads = 1024;
+
     private const int Closed = int.MinValue / 2;
     private const long SpinMicroseconds = 60;
     private static readonly Lazy<WorkerPool> Instance = new(() => new WorkerPool(ThreadsFrom(Environment.GetEnvironmentVariable(Variable), _preferred), ProcessorsFrom(Environment.GetEnvironmentVariable(AffinityVariable))));
@@ -67,9 +70,9 @@ internal sealed class WorkerPool : IDisposable
     public static int ThreadsFrom(string? text, int? preferred = null)
     {
         if (string.IsNullOrEmpty(text)) return preferred ?? Environment.ProcessorCount;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int threads) && threads is >= 1 and <= 1024) return threads;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int threads) && threads is >= 1 and <= MostThreads) return threads;
 
-        throw new MoeException($"{Variable} is '{text}'; set it to a number of threads from 1 to 1024, or unset it for one per processor.");
+        throw new MoeException($"{Variable} is '{text}'; set it to a number of threads from 1 to {MostThreads}, or unset it for one per processor.");
     }
 
     /// <summary>The threads that work, the caller's counted.</summary>

@@ -11,7 +11,7 @@ public sealed class DivergedException : MoeException
     }
 
     internal DivergedException(string where, string advice, DivergedException inner)
-        : base($"{where}: {inner.Message}. {advice}.", inner)
+        : base($"{where}: {inner.Message.TrimEnd('.')}. {advice}.", inner)
     {
     }
 

@@ -2,10 +2,14 @@ using MoeSharp.Checkpoints;
 
 namespace MoeSharp.Training;
 
-/// <summary>The folder of a training run: what is where, and whether it may be written.</summary>
-internal sealed class RunFolder
+/// <summary>The folder of a training run: what is where, and whether it may be written. One process at a time has it, until it is disposed.</summary>
+internal sealed class RunFolder : IDisposable
 {
+    private FileStream? _lock;
+
     private RunFolder(string path) => Path = path;
+
+    private const string AnotherFolder = "Give another folder with --out.", LockName = ".lock";
 
     public string Path { get; }
 
@@ -20,7 +24,7 @@ internal sealed class RunFolder
     public static RunFolder Create(string path, bool force)
     {
         if (File.Exists(path)) throw new MoeException($"{path} is a file; give a folder for the run.");
-        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any(entry => System.IO.Path.GetFileName(entry) != LockName))
         {
             if (!force) throw new MoeException($"{path} is not empty. Continue the run in it with --resume {path}, replace it with --force, or give another folder with --out.");
             if (!File.Exists(System.IO.Path.Combine(path, RunFile.FileName)))
@@ -28,8 +32,8 @@ internal sealed class RunFolder
         }
 
         var folder = new RunFolder(path);
-        Guard(path, () => Directory.CreateDirectory(path));
-        folder.CheckWritable();
+        Guard(path, AnotherFolder, () => Directory.CreateDirectory(path));
+        folder.Take(AnotherFolder);
         return folder;
     }
 
@@ -39,12 +43,12 @@ internal sealed class RunFolder
     {
         var folder = new RunFolder(path);
         if (!Directory.Exists(path)) throw new MoeException($"{path} does not exist; give the folder of the run to resume.");
-        folder.CheckWritable();
+        folder.Take("See that it can be written, then resume again.");
         return folder;
     }
 
     /// <summary>Starts a new run: the files of an earlier one go, and nothing else that may lie there; then <c>run.json</c> is written.</summary>
-    public void Begin(RunFile run) => Guard(Path, () =>
+    public void Begin(RunFile run) => Guard(Path, AnotherFolder, () =>
     {
         if (Directory.Exists(State)) Directory.Delete(State, recursive: true);
         foreach (string pattern in (string[])["*.json", "*.jsonl", "*.safetensors", "*.png"])
@@ -55,17 +59,32 @@ internal sealed class RunFolder
         AtomicFile.WriteAllText(System.IO.Path.Combine(Path, RunFile.FileName), run.ToJson() + "\n");
     });
 
-    private void CheckWritable() => Guard(Path, () => AtomicFile.WriteAllText(System.IO.Path.Combine(Path, ".writable"), ""), () => File.Delete(System.IO.Path.Combine(Path, ".writable")));
+    /// <inheritdoc/>
+    public void Dispose() => _lock?.Dispose();
 
-    private static void Guard(string path, params Action[] actions)
+    private void Take(string advice)
+    {
+        string path = System.IO.Path.Combine(Path, LockName);
+        bool isThere = File.Exists(path);
+        try
+        {
+            Guard(Path, advice, () => _lock = new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose));
+        }
+        catch (MoeException e) when (isThere && e.InnerException is IOException)
+        {
+            throw new MoeException($"Another process trains in {Path}. Wait until it ends, or give another folder with --out.", e);
+        }
+    }
+
+    private static void Guard(string path, string advice, Action action)
     {
         try
         {
-            foreach (var action in actions) action();
+            action();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new MoeException($"{path} cannot be written: {e.Message} Give another folder with --out.", e);
+            throw new MoeException($"{path} cannot be written: {e.Message.TrimEnd('.')}. {advice}", e);
         }
     }
 }

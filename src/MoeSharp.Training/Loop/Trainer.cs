@@ -15,10 +15,11 @@ public sealed class Trainer
     /// <summary>Prepares a run; nothing is read or written yet.</summary>
     /// <param name="options">What to compute. When <see cref="TrainingRun.Resume"/>, give what <see cref="RunFile.Read"/> returns.</param>
     /// <param name="run">Where to read and write.</param>
-    /// <exception cref="ArgumentException">One message that lists all faults of the options.</exception>
+    /// <exception cref="ArgumentException">One message that lists all faults of the options, or a number of threads that is none.</exception>
     public Trainer(TrainingOptions options, TrainingRun run)
     {
         options.Validate();
+        if (run.Threads is < 1 or > WorkerPool.MostThreads) throw new ArgumentException($"Threads is {run.Threads}; set it to 1..{WorkerPool.MostThreads}, or to null for one per processor.", nameof(run));
         _options = options;
         _run = run;
     }
@@ -33,10 +34,11 @@ public sealed class Trainer
         Reproducibility.Enable();
         int threads = _run.Threads ?? Environment.ProcessorCount;
         ComputeThreads.Use(threads);
+        ComputeThreads.CheckEnvironment();
         using var scope = NewDisposeScope();
 
         if (_run.Trace is { } trace) CheckTrace(trace);
-        var folder = _run.Resume ? RunFolder.Open(_run.Output) : RunFolder.Create(_run.Output, _run.Force);
+        using var folder = _run.Resume ? RunFolder.Open(_run.Output) : RunFolder.Create(_run.Output, _run.Force);
         using var text = TrainingText.Prepare(_options, _run, progress, stop);
         if (!_run.Resume) folder.Begin(new RunFile { Options = _options, Data = _run.Data, Tokenizer = _run.Tokenizer, Threads = threads, Versions = ComponentVersions.All });
 

@@ -42,6 +42,8 @@ internal sealed class TrainingSession : IDisposable
         _clock = new TrainingClock(threads, state?.Seconds ?? 0, state?.ProcessorSeconds ?? 0);
         _metrics = new MetricsLog(folder.Metrics, _firstStep);
         _last = MetricsLog.Read(folder.Metrics).LastOrDefault();
+        if (_firstStep == options.Steps && _last is null)
+            throw new MoeException($"The run in {folder.Path} took all its steps, but {Path.GetFileName(folder.Metrics)} does not say how they went, and there is none left to take. Start a new run.");
     }
 
     /// <summary>Where routing decisions are recorded; null for nowhere.</summary>

@@ -102,7 +102,7 @@ public sealed class DecoderModel : nn.Module<Tensor, DecoderOutput>
         var hidden = _embedding.index_select(0, tokens.flatten()).view(tokens.size(0), count, -1);      // [B, S, D]
         foreach (var (index, layer) in Layers.Index())
         {
-            var call = (routing?[Math.Min(routed.Count, routing.Count - 1)] ?? new()) with { TokenMask = counted, TokenIds = tokens };
+            var call = (routing is { Count: > 0 } ? routing[Math.Min(routed.Count, routing.Count - 1)] : new()) with { TokenMask = counted, TokenIds = tokens };
             (hidden, var statistics) = layer.Forward(hidden, new(angles, allowed, count > 1, cache?[index]), call);
             if (statistics is not null) routed.Add(statistics.MoveToOuterDisposeScope());
         }

@@ -1,3 +1,4 @@
+using MoeSharp.Checkpoints;
 using static TorchSharp.torch;
 
 namespace MoeSharp.Training;
@@ -22,6 +23,7 @@ internal sealed class RoutingTraceFile : IDisposable
     public static void Check(string path, bool force, string advice)
     {
         if (Directory.Exists(path)) throw new MoeException($"{path} is a folder; give a file for the trace.");
+        if (AtomicFile.IsDevice(Path.GetFullPath(path))) throw new MoeException($"{path} is a device; a trace is written in pieces and renamed at its end, so give a file.");
         if (File.Exists(path) && !force) throw new MoeException($"The trace {path} exists. {advice}");
     }
 

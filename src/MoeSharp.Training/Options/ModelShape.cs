@@ -50,10 +50,12 @@ public sealed record ModelShape
     /// <summary>The standard deviation of fresh matrices; default 0.02.</summary>
     public double InitializerRange { get; init; } = 0.02;
 
+    private const int MostLayers = 10_000;
+
     internal void CollectFaults(OptionFaults faults)
     {
         faults.When(HiddenSize < 1, $"Model.HiddenSize is {HiddenSize}; set it to 1 or more.");
-        faults.When(LayerCount < 1, $"Model.LayerCount is {LayerCount}; set it to 1 or more.");
+        faults.When(LayerCount is < 1 or > MostLayers, $"Model.LayerCount is {LayerCount}; set it to 1..{MostLayers}.");
         faults.When(HeadCount < 1, $"Model.HeadCount is {HeadCount}; set it to 1 or more.");
         faults.When(KeyValueHeadCount < 1 || HeadCount % Math.Max(KeyValueHeadCount, 1) != 0, $"Model.KeyValueHeadCount is {KeyValueHeadCount}; it must divide the {HeadCount} heads.");
         faults.When(HeadSize < 2 || HeadSize % 2 != 0, $"Model.HeadSize is {HeadSize}; set it to an even number of 2 or more.");

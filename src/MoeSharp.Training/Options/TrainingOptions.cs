@@ -122,6 +122,8 @@ public sealed record TrainingOptions
         return routed with { Router = routed.Router with { HasCorrectionBias = routed.BalanceBias is not null }, Backend = Backend, Recompute = Recompute };
     }
 
+    private const int MostTokens = 1 << 22;
+
     /// <summary>Checks every value and every rule between values.</summary>
     /// <exception cref="ArgumentException">One message that lists all faults.</exception>
     public void Validate()
@@ -132,6 +134,7 @@ public sealed record TrainingOptions
         faults.When(Steps < 1, $"Steps is {Steps}; set it to 1 or more.");
         faults.When(BatchSize < 1, $"BatchSize is {BatchSize}; set it to 1 or more.");
         faults.When(SequenceLength < 2, $"SequenceLength is {SequenceLength}; set it to 2 or more.");
+        faults.When(BatchSize > 0 && SequenceLength > 1 && (long)BatchSize * SequenceLength > MostTokens, $"BatchSize {BatchSize} · SequenceLength {SequenceLength} is more than {MostTokens} tokens at once; make the batch smaller, and Accumulation larger.");
         faults.When(Accumulation < 1, $"Accumulation is {Accumulation}; set it to 1 or more.");
         faults.When(!(LearningRate > 0) || !double.IsFinite(LearningRate), $"LearningRate is {LearningRate}; set it above 0.");
         faults.When(WarmupSteps < 0, $"WarmupSteps is {WarmupSteps}; set it to 0 or more.");

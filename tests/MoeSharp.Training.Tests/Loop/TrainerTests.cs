@@ -36,6 +36,57 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void Run_FolderThatIsBeingTrainedIn_IsRefusedAndLeftAlone()
+    {
+        using var run = new TinyRun();
+        var refusals = new List<MoeException>();
+
+        run.Train(onEvent: e =>
+        {
+            if (e is not StepCompleted { Step: 3 }) return;
+
+            refusals.Add(Assert.Throws<MoeException>(() => run.Train(isResumed: true)));
+            refusals.Add(Assert.Throws<MoeException>(() => new Trainer(TinyRun.Options, run.Run with { Force = true }).Run(null, default)));
+        });
+
+        Assert.Equal(2, refusals.Count);
+        Assert.All(refusals, refusal => Assert.Equal($"Another process trains in {run.Folder}. Wait until it ends, or give another folder with --out.", refusal.Message));
+        Assert.Equal(6, File.ReadLines(run.File("metrics.jsonl")).Count());
+        Assert.False(File.Exists(run.File(".lock")));
+    }
+
+    [Fact]
+    public void Run_LeftByAKilledProcessBeforeItBegan_IsAsAnEmptyFolder()
+    {
+        using var run = new TinyRun();
+        Directory.CreateDirectory(run.Folder);
+        File.WriteAllText(run.File(".lock"), "");
+
+        Assert.Equal(6, run.Train().Steps);
+    }
+
+    [Fact]
+    public void Run_DenseLayersOnly_Trains()
+    {
+        using var run = new TinyRun();
+
+        var summary = run.Train(TinyRun.Options with { Model = TinyModel.Shape with { MlpOnlyLayers = [0, 1], DenseSize = 8 } });
+
+        Assert.InRange(summary.HeldOutBitsPerByte, 1, 10);
+        Assert.Equal(0, summary.DeadExperts);
+    }
+
+    [Fact]
+    public void Resume_FinishedRunWithoutItsMetrics_SaysThatThereIsNothingToResume()
+    {
+        using var run = new TinyRun();
+        run.Train();
+        File.Delete(run.File("metrics.jsonl"));
+
+        Assert.StartsWith($"The run in {run.Folder} took all its steps, but metrics.jsonl does not say how they went", Assert.Throws<MoeException>(() => run.Train(isResumed: true)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Run_LongEnough_LearnsTheText()
     {
         using var run = new TinyRun();

@@ -8,6 +8,9 @@ namespace MoeSharp.Cli;
 /// <param name="TopK">The number K of experts per token.</param>
 internal sealed record LayerShape(string Name, int HiddenSize, int ExpertSize, int Experts, int TopK)
 {
+    /// <summary>The most tokens of a call that is measured.</summary>
+    public const int MostTokens = 1 << 20;
+
     /// <summary>What is measured: four models whose weights fill no cache, and one whose weights fit in it.</summary>
     public static IReadOnlyList<LayerShape> All { get; } =
     [
