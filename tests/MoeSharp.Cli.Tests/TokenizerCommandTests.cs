@@ -31,6 +31,31 @@ public sealed class TokenizerCommandTests : IDisposable
         Assert.Equal(Run("tokenizer", "encode", _folder.Path, "--text", Text).Output, given.Output);
     }
 
+    [Theory]
+    [InlineData("99999")]
+    [InlineData("-1")]
+    [InlineData("700")]
+    public void Decode_IdThatIsNoToken_NamesItAndTheSizeOfTheVocabulary(string id)
+    {
+        Train();
+
+        var tool = CapturedTool.Run("tokenizer", "decode", _folder.Path, "--ids", $"70,{id}");
+
+        Assert.Equal((ExitCode.Usage, "", $"--ids has {id}, which is no token; the size of the vocabulary is 700.\n"), (tool.ExitCode, tool.Output, tool.Error));
+    }
+
+    [Fact]
+    public void Train_TextThatGivesFewerTokens_SaysSo()
+    {
+        File.WriteAllText(_folder.File("text.txt"), "to be or not to be");
+
+        var tool = Run("tokenizer", "train", "--data", _folder.File("text.txt"), "--vocabulary", "100000000", "--out", _folder.File("tokenizer"));
+
+        Assert.Matches(@"^2\d\d tokens written to ", tool.Output);
+        Assert.Equal("The text gave no more of the 100,000,000 tokens asked for: no pair of its tokens occurs twice.\n", tool.Error);
+        Assert.Empty(Train().Error);
+    }
+
     [Fact]
     public void Json_OfEachCommand_HasAVersionAndStableFields()
     {

@@ -28,8 +28,9 @@ internal static class TokenizerCommand
         command.Does(parsed =>
         {
             using var signals = new StopSignals(() => { });
-            var folder = parsed.GetRequiredValue(output);
-            var trained = surroundings.Engine.TrainTokenizer(parsed.GetRequiredValue(data), parsed.GetRequiredValue(vocabulary), folder, signals.Token);
+            var (folder, wanted) = (parsed.GetRequiredValue(output), parsed.GetRequiredValue(vocabulary));
+            var trained = surroundings.Engine.TrainTokenizer(parsed.GetRequiredValue(data), wanted, folder, signals.Token);
+            if (trained.VocabularySize < wanted) surroundings.Error.WriteLine($"The text gave no more of the {Quantity.Grouped(wanted)} tokens asked for: no pair of its tokens occurs twice.");
 
             if (parsed.GetValue(json)) surroundings.Output.WriteLine(JsonSerializer.Serialize(new(1, trained.VocabularySize, trained.Fingerprint, folder), CliJsonContext.Readable.TrainedTokenizer));
             else surroundings.Output.WriteLine($"{trained.VocabularySize} tokens written to {folder}");
@@ -71,8 +72,11 @@ internal static class TokenizerCommand
         command.Add("Text", ids, json);
         command.Does(parsed =>
         {
-            var text = ByteLevelTokenizer.Load(parsed.GetRequiredValue(folder)).Decode(parsed.GetRequiredValue(ids));
+            var tokenizer = ByteLevelTokenizer.Load(parsed.GetRequiredValue(folder));
+            var given = parsed.GetRequiredValue(ids);
+            if (given.Where(id => !tokenizer.HasToken(id)).ToArray() is [int unknown, ..]) throw new UsageException($"--ids has {unknown}, which is no token; the size of the vocabulary is {tokenizer.VocabularySize}.");
 
+            string text = tokenizer.Decode(given);
             surroundings.Output.WriteLine(parsed.GetValue(json) ? JsonSerializer.Serialize(new(1, text), CliJsonContext.Readable.DecodedText) : text);
             return ExitCode.Success;
         });

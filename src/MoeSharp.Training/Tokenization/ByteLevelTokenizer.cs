@@ -144,6 +144,9 @@ public sealed class ByteLevelTokenizer
     /// <summary>The bytes that a token stands for, which may be part of a character; none for an id outside the vocabulary.</summary>
     public ReadOnlySpan<byte> TokenBytes(int id) => _bytes.GetValueOrDefault(id);
 
+    /// <summary>Whether the vocabulary has a token of this id.</summary>
+    internal bool HasToken(int id) => _bytes.ContainsKey(id);
+
     /// <summary>A decoder for tokens that come one by one.</summary>
     public TokenDecoder CreateDecoder() => new(this);
 
