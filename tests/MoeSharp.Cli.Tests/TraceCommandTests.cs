@@ -71,7 +71,7 @@ public sealed class TraceCommandTests : IDisposable
     {
         Assert.Equal("These are the first 3 tokens; --limit N shows more, --limit 0 all.\n", CapturedTool.Run("trace", "show", Trace, "--limit", "3").Error);
         Assert.Empty(CapturedTool.Run("trace", "show", Trace, "--limit", "9").Error);
-        Assert.Equal("No token of the trace is selected.\n", CapturedTool.Run("trace", "show", Trace, "--step", "5").Error);
+        Assert.Equal("No token of the trace is selected.\n", CapturedTool.Run("trace", "show", Trace, "--tokens", "5..9").Error);
     }
 
     [Fact]
@@ -88,6 +88,32 @@ public sealed class TraceCommandTests : IDisposable
         var tool = CapturedTool.Run("trace", "show", Trace, "--layer", "1");
 
         Assert.Equal((ExitCode.Usage, "--layer is 1; the trace has layers 0, 2.\n"), (tool.ExitCode, tool.Error));
+    }
+
+    [Fact]
+    public void Show_StepThatIsNotThere_SaysWhichAre()
+    {
+        Write("one.trace", Header, [Entries[2]]);
+        Write("empty.trace", Header, []);
+
+        AssertRefused("the trace has 2 steps, from 0 to 1.", "run.trace");
+        AssertRefused("the trace has step 1 alone.", "one.trace");
+        AssertRefused("the trace has no steps.", "empty.trace");
+
+        void AssertRefused(string message, string file)
+        {
+            var tool = CapturedTool.Run("trace", "show", _folder.File(file), "--step", "99");
+
+            Assert.Equal((ExitCode.Usage, "", $"--step is 99; {message}\n"), (tool.ExitCode, tool.Output, tool.Error));
+        }
+    }
+
+    [Fact]
+    public void Show_AFolder_SaysThatItIsOne()
+    {
+        var tool = CapturedTool.Run("trace", "show", _folder.Path);
+
+        Assert.Equal((ExitCode.Failure, $"{_folder.Path}: This is a folder; expected a routing trace, which is a file.\n"), (tool.ExitCode, tool.Error));
     }
 
     [Fact]
@@ -231,6 +257,7 @@ public sealed class TraceCommandTests : IDisposable
 
         Assert.Equal(ExitCode.Failure, refused.ExitCode);
         Assert.StartsWith($"{Trace}: record 2 (at byte ", refused.Error, StringComparison.Ordinal);
+        Assert.EndsWith("read the file as a partial trace (moesharp trace: --partial).\n", refused.Error, StringComparison.Ordinal);
         Assert.Equal(ExitCode.Success, read.ExitCode);
         Assert.StartsWith("train runs/default (cut off)\n", read.Output, StringComparison.Ordinal);
     }

@@ -18,12 +18,21 @@ internal sealed record TraceSelection
     /// <summary>The most tokens to show; 0 for all.</summary>
     public required int Limit { get; init; }
 
+    /// <summary>Fails when the trace does not have the layer or the step at all.</summary>
     public void Check(RoutingTraceReader trace)
     {
         if (Layer is { } layer && trace.Header.Layers.All(known => known.Layer != layer))
         {
             throw new UsageException($"--layer is {layer}; the trace has layers {string.Join(", ", trace.Header.Layers.Select(known => known.Layer))}.");
         }
+
+        if (Step is { } step && trace.ReadEntries().All(entry => entry.Step != step)) throw new UsageException($"--step is {step}; the trace has {Steps(trace)}.");
+    }
+
+    private static string Steps(RoutingTraceReader trace)
+    {
+        long[] steps = [.. trace.ReadEntries().Select(entry => entry.Step).Distinct().Order()];
+        return steps is [var first, .., var last] ? $"{steps.Length} steps, from {first} to {last}" : steps is [var only] ? $"step {only} alone" : "no steps";
     }
 
     /// <summary>The selected tokens of each entry, and at last whether the limit left some out.</summary>

@@ -40,6 +40,7 @@ public sealed class RoutingTraceReader : IDisposable
     public static RoutingTraceReader Open(string path, bool allowPartial = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path)) throw new MoeException($"{path}: This is a folder; expected a routing trace, which is a file.");
 
         var handle = Guard(path, () => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete));
         try
@@ -157,7 +158,7 @@ public sealed class RoutingTraceReader : IDisposable
     private (int Length, int Prefix)? CutOff(long record, long at, string reason)
     {
         if (IsComplete) throw Fault(record, at, $"{reason}: the file is damaged"); // it has an end, so nothing was cut off
-        if (!_allowPartial) throw Fault(record, at, $"{reason}: the run or the file was cut off. The records before it are whole: read the file as a partial trace");
+        if (!_allowPartial) throw Fault(record, at, $"{reason}: the run or the file was cut off. The records before it are whole: read the file as a partial trace (moesharp trace: --partial)");
 
         return null;
     }

@@ -196,7 +196,7 @@ public sealed class RoutingTraceFileTests : IDisposable
 
         var error = Assert.Throws<MoeException>(() => TraceSamples.Read(Path));
 
-        Assert.Equal($"{Path}: record 3 (at byte {end}): the file ends before it, without the mark of its end: the run or the file was cut off. The records before it are whole: read the file as a partial trace.", error.Message);
+        Assert.Equal($"{Path}: record 3 (at byte {end}): the file ends before it, without the mark of its end: the run or the file was cut off. The records before it are whole: read the file as a partial trace (moesharp trace: --partial).", error.Message);
     }
 
     [Fact]
