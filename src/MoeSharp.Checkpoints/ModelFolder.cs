@@ -49,6 +49,7 @@ public sealed class ModelFolder : ITensorSource, IMappedFiles, IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
 
+        if (File.Exists(folder)) throw new CheckpointException(folder, "This is a file; expected a folder with the weights of a model.");
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
         if (File.Exists(Path.Combine(folder, SingleFileName))) return OpenSingle(folder, SingleFileName);
         if (File.Exists(Path.Combine(folder, ShardIndex.FileName))) return new ShardedModelReader(folder).Open();

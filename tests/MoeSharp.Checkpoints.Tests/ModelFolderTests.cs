@@ -123,6 +123,15 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     [Fact]
+    public void ModelFolder_OfAFile_SaysThatAFolderIsExpected()
+    {
+        File.WriteAllText(_folder.File("notes.txt"), "");
+
+        Assert.Equal($"{_folder.File("notes.txt")}: This is a file; expected a folder with the weights of a model.",
+            Assert.Throws<CheckpointException>(() => ModelFolder.Open(_folder.File("notes.txt"))).Message);
+    }
+
+    [Fact]
     public void ModelFolder_AfterDispose_ThrowsObjectDisposedException()
     {
         var model = ModelFolder.Open(Fixtures.Path("hostile", "folders", "shards_ok"));

@@ -79,12 +79,35 @@ public sealed class ConvertCommandTests : IDisposable
     [InlineData("--layout", "stacked", "--layout is 'stacked'; expected one of keep, published, fused.")]
     [InlineData("--shard-size", "5 apples", "--shard-size is '5 apples'; expected a size such as 5GB or 500MB.")]
     [InlineData("--layer", "0", "Layer 0 is no Mixture of Experts; of the 2 layers these are: 1.")]
+    [InlineData("--layer", "1,99", "Layer 99 is no Mixture of Experts; of the 2 layers these are: 1.")]
+    [InlineData("--layer", "-1", "Layer -1 is no Mixture of Experts; of the 2 layers these are: 1.")]
     public void Convert_WhatCannotBe_IsWrongUsage(string option, string value, string message)
     {
         var tool = CapturedTool.Run("convert", Model("deepseek_v3"), _folder.File("target"), option, value);
 
         Assert.Equal(ExitCode.Usage, tool.ExitCode);
-        Assert.StartsWith(message, tool.Error, StringComparison.Ordinal);
+        Assert.Equal($"{message}\n", tool.Error);
+    }
+
+    [Fact]
+    public void Convert_Again_SaysThatItIsFinished()
+    {
+        CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.File("copy"));
+
+        var tool = CapturedTool.Run("convert", Model("mixtral_sharded"), _folder.File("copy"));
+
+        Assert.Equal(ExitCode.Failure, tool.ExitCode);
+        Assert.Equal($"{_folder.File("copy")}: The target holds this conversion, finished: there is nothing to do. To hold it against the source, prove it (moesharp convert: --prove); to convert again, choose another folder, or empty it.\n", tool.Error);
+    }
+
+    [Fact]
+    public void Convert_AFileThatIsNoModel_SaysThatAFolderIsExpected()
+    {
+        File.WriteAllText(_folder.File("notes.txt"), "These are notes.");
+
+        var tool = CapturedTool.Run("convert", _folder.File("notes.txt"), _folder.File("target"));
+
+        Assert.Equal((ExitCode.Failure, $"{_folder.File("notes.txt")}: This is a file; expected a folder with a model's config and weights, or a GGUF file.\n"), (tool.ExitCode, tool.Error));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text.Json;
 using MoeSharp.TestKit;
 
@@ -111,6 +112,20 @@ public sealed class InspectCommandTests : IDisposable
 
         Assert.Equal((ExitCode.Failure, ""), (tool.ExitCode, tool.Output));
         Assert.Equal($"{_folder.Path}: The folder has no config.json, which says what the model is. Fetch it too, or name one of the folder's files.\n", tool.Error);
+    }
+
+    [Fact, UnsupportedOSPlatform("windows")]
+    public void Inspect_AFolderWithoutAccess_DoesNotSayThatTheConfigIsMissing()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "Permissions do not hold here.");
+        string folder = Directory.CreateDirectory(_folder.File("closed")).FullName;
+        File.WriteAllText(Path.Combine(folder, "config.json"), "{}");
+        File.SetUnixFileMode(folder, UnixFileMode.None);
+
+        var tool = CapturedTool.Run("inspect", folder);
+
+        File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); // so that it can be deleted
+        Assert.Equal((ExitCode.Failure, $"{folder}: Access to config.json is denied. Ask for the right to read the folder and its files.\n"), (tool.ExitCode, tool.Error));
     }
 
     [Fact]

@@ -29,8 +29,8 @@ public static class CheckpointConverter
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentException.ThrowIfNullOrEmpty(target);
-        CheckTarget(source.Path, target);
-        var work = Work.Of(source, options ??= new());
+        CheckTarget(source, target, options ??= new());
+        var work = Work.Of(source, options);
         var (_, plan, shards, names, sideFiles) = work;
         Begin(target, ConversionManifest.Of(source, options, shards, [.. names, ModelConfig.FileName, ShardIndex.FileName, .. sideFiles]));
 
@@ -98,13 +98,16 @@ public static class CheckpointConverter
 
     private static string ShardName(int index, int count) => count == 1 ? ModelFolder.SingleFileName : $"model-{index + 1:00000}-of-{count:00000}.safetensors";
 
-    private static void CheckTarget(string source, string target)
+    private static void CheckTarget(MoeCheckpoint source, string target, ConversionOptions options)
     {
-        if (Path.TrimEndingDirectorySeparator(Path.GetFullPath(source)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(target)))
+        if (Path.TrimEndingDirectorySeparator(Path.GetFullPath(source.Path)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(target)))
             throw new CheckpointException(target, "The target is the source. Choose another folder.");
         if (File.Exists(target)) throw new CheckpointException(target, "The target is a file. Choose a folder.");
-        if (Directory.Exists(target) && !File.Exists(Path.Combine(target, ConversionManifest.FileName)) && Directory.EnumerateFileSystemEntries(target).Any())
-            throw new CheckpointException(target, "The target is not empty, and holds no conversion that could be continued. Choose another folder, or empty it.");
+        if (!Directory.Exists(target) || File.Exists(Path.Combine(target, ConversionManifest.FileName)) || !Directory.EnumerateFileSystemEntries(target).Any()) return;
+
+        throw new CheckpointException(target, FindFinished(source, target, options) is null
+            ? "The target is not empty, and holds no conversion that could be continued. Choose another folder, or empty it."
+            : "The target holds this conversion, finished: there is nothing to do. To hold it against the source, prove it (moesharp convert: --prove); to convert again, choose another folder, or empty it.");
     }
 
     /// <summary>Makes the target ready: for going on with what another run of the same plan left, or for a new beginning.</summary>

@@ -84,9 +84,10 @@ public sealed class MoeCheckpoint : IDisposable
     /// <summary>Opens a folder, and checks the values of scales where all have no more bytes than <paramref name="valueLimit"/>.</summary>
     internal static MoeCheckpoint OpenFolder(string folder, long valueLimit, out ModelFolder files, out WeightIndex weights)
     {
+        if (File.Exists(folder)) throw new CheckpointException(folder, "This is a file; expected a folder with a model's config and weights, or a GGUF file.");
         if (!Directory.Exists(folder)) throw new CheckpointException(folder, "There is no such folder.");
         string config = ModelConfig.FileIn(folder);
-        if (!File.Exists(config)) throw new CheckpointException(folder, $"The folder has no {ModelConfig.FileName}, which says what the model is. Fetch it too, or name one of the folder's files.");
+        if (!File.Exists(config)) throw NoConfig(folder, config);
 
         (var (model, family), var configWarnings, files) = ReadTogether(folder, config);
         try
@@ -102,6 +103,24 @@ public sealed class MoeCheckpoint : IDisposable
             files.Dispose();
             throw;
         }
+    }
+
+    private static CheckpointException NoConfig(string folder, string config)
+    {
+        try
+        {
+            File.GetAttributes(config);       // of a file in a folder that may not be searched, File.Exists says that it is not there
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            return new(folder, $"Access to {ModelConfig.FileName} is denied. Ask for the right to read the folder and its files.", error);
+        }
+        catch (IOException)
+        {
+            // it is not there
+        }
+
+        return new(folder, $"The folder has no {ModelConfig.FileName}, which says what the model is. Fetch it too, or name one of the folder's files.");
     }
 
     /// <summary>Reads the config while the headers are read: those of a thousand files take as long. A faulty config is told first.</summary>
@@ -135,13 +154,17 @@ public sealed class MoeCheckpoint : IDisposable
     /// <exception cref="CheckpointException">Values contradict; one message lists all faults.</exception>
     public StoredMoeLayer Layer(int index)
     {
-        if (!MoeLayers.Contains(index))
-            throw new ArgumentException($"Layer {index} is no Mixture of Experts{(Model.HeldLayers is null ? "" : " of this folder")}; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.", nameof(index));
+        if (NoMoeLayer(index) is { } fault) throw new ArgumentException(fault, nameof(index));
 
         var faults = new List<string>();
         var weights = _weightsOf(Place.PrefixOf(index));
         return LayerResolver.Resolve(weights, Place, Model.Quantization, index, Model.Moe(index), [], faults) ?? throw CheckpointException.Listing(Path, faults);
     }
+
+    /// <summary>What is wrong with asking for a layer; null for a MoE layer that is here.</summary>
+    internal string? NoMoeLayer(int index) => MoeLayers.Contains(index)
+        ? null
+        : $"Layer {index} is no Mixture of Experts{(Model.HeldLayers is null ? "" : " of this folder")}; of the {Model.Layers.Count} layers these are: {LayerRanges.Words(MoeLayers)}.";
 
     /// <summary>Loads a MoE layer for inference without TorchSharp; it keeps nothing of the checkpoint.</summary>
     /// <param name="index">The layer's place in the model, from 0.</param>

@@ -47,6 +47,7 @@ internal static class ConvertCommand
         using var signals = new StopSignals(() => { });
         using var checkpoint = MoeCheckpoint.Open(source);
         foreach (string warning in checkpoint.Warnings) surroundings.Error.WriteLine(warning);
+        if (options.Layers?.Select(checkpoint.NoMoeLayer).FirstOrDefault(fault => fault is not null) is { } fault) throw new UsageException(fault);
 
         var view = new ConversionView(surroundings, isQuiet: json is { IsAsked: true, File: null });
         // a proof that was stopped, or not asked for at first, needs no second conversion
