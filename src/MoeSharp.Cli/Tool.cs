@@ -11,7 +11,7 @@ internal sealed class Tool
     private static readonly ParserConfiguration Parser = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
 
     private readonly Surroundings _surroundings;
-    private readonly ToolOption<bool> _verbose = ToolOption.Flag("--verbose", "show every tensor that verify compares, and where an error came from");
+    private readonly ToolOption<bool> _verbose = ToolOption.Flag("--verbose", "show more, such as where an error came from");
     private readonly (string Name, Func<ToolCommand> Create)[] _commands;
 
     public Tool(Surroundings surroundings)
