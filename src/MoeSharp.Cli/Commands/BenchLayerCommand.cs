@@ -33,7 +33,7 @@ internal static class BenchLayerCommand
             var options = new LayerBenchmarkOptions
             {
                 Shapes = Given(parsed, shapes, plain.Shapes),
-                Tokens = Given(parsed, tokens, plain.Tokens),
+                Tokens = [.. Given(parsed, tokens, plain.Tokens).Distinct()],
                 Suites = Given(parsed, suites, plain.Suites),
                 Passes = Given(parsed, passes, plain.Passes),
                 Types = Given(parsed, types, plain.Types),
