@@ -34,6 +34,7 @@ internal sealed record Surroundings
     {
         var terminal = Console.IsOutputRedirected ? null : AnsiConsole.Console;
         if (terminal is { Profile.Capabilities.Ansi: false }) terminal = null;
+        if (terminal is not null) PlainStyle.ApplyTo(terminal);
 
         return new()
         {
