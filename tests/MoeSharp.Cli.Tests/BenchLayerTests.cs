@@ -49,6 +49,15 @@ public sealed class BenchLayerTests : IDisposable
     }
 
     [Fact]
+    public void Layer_TokensGivenTwice_AreMeasuredOnce()
+    {
+        var tool = CapturedTool.Run("bench", "layer", "--shape", "tiny", "--tokens", "1,1", "--suite", "zipf", "--pass", "forward", "--dtype", "fp32", "--engine", "moesharp", "--rounds", "1", "--pin", "false", "--json");
+
+        using var report = JsonDocument.Parse(tool.Output);
+        Assert.Single(report.RootElement.GetProperty("results").EnumerateArray());
+    }
+
+    [Fact]
     public void Layer_Stopped_MeasuresNothingMore()
     {
         using var limits = new LayerLimitMeter();
