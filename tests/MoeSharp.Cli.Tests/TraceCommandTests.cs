@@ -113,7 +113,7 @@ public sealed class TraceCommandTests : IDisposable
     {
         var tool = CapturedTool.Run("trace", "show", _folder.Path);
 
-        Assert.Equal((ExitCode.Failure, $"{_folder.Path}: This is a folder; expected a routing trace, which is a file.\n"), (tool.ExitCode, tool.Error));
+        Assert.Equal((ExitCode.Failure, $"{_folder.Path}: the file cannot be read: it is a folder.\n"), (tool.ExitCode, tool.Error));
     }
 
     [Fact]

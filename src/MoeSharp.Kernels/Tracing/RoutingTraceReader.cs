@@ -40,7 +40,7 @@ public sealed class RoutingTraceReader : IDisposable
     public static RoutingTraceReader Open(string path, bool allowPartial = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        if (Directory.Exists(path)) throw new MoeException($"{path}: This is a folder; expected a routing trace, which is a file.");
+        if (Directory.Exists(path)) throw new MoeException($"{path}: the file cannot be read: it is a folder.");
 
         var handle = Guard(path, () => File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete));
         try
