@@ -57,6 +57,21 @@ public sealed class TokenizerCommandTests : IDisposable
     }
 
     [Fact]
+    public void Train_FolderWithATokenizer_IsReplacedOnlyWithForce()
+    {
+        Train();
+        var before = File.GetLastWriteTimeUtc(_folder.File("tokenizer.json"));
+        string[] again = ["tokenizer", "train", "--data", Fixtures.Path("tokenizer", "training"), "--vocabulary", "300", "--out", _folder.Path];
+
+        var refused = CapturedTool.Run(again);
+
+        Assert.Equal((ExitCode.Usage, ""), (refused.ExitCode, refused.Output));
+        Assert.Equal($"{_folder.Path} holds a tokenizer, and a model that learned with it reads no other. Replace it with --force, or give another folder with --out.\n", refused.Error);
+        Assert.Equal(before, File.GetLastWriteTimeUtc(_folder.File("tokenizer.json")));
+        Assert.Equal($"300 tokens written to {_folder.Path}\n", Run([.. again, "--force"]).Output);
+    }
+
+    [Fact]
     public void Json_OfEachCommand_HasAVersionAndStableFields()
     {
         Assert.Equal(["version", "vocabulary_size", "fingerprint", "folder"], Fields(Train("--json")));

@@ -21,14 +21,19 @@ internal static class TokenizerCommand
         var data = ToolOption.Paths("--data", "text to learn from: files, folders or globs");
         var vocabulary = ToolOption.Of("--vocabulary", "N", ValueKind.WholeNumberFrom(257), "number of tokens, with the 256 bytes and the end of text");
         var output = ToolOption.Of("--out", "DIR", ValueKind.Text, "folder for tokenizer.json and tokenizer_config.json");
+        var force = ToolOption.Flag("--force", "replace the tokenizer that the folder holds");
         var json = ToolOption.Flag("--json", "print the result as one JSON object");
         (data.Required, vocabulary.Required, output.Required) = (true, true, true);
         var command = new ToolCommand("train", "Train a byte-level BPE tokenizer on text.") { Examples = ["moesharp tokenizer train --data notes/ \"articles/**/*.md\" --vocabulary 8192 --out my-tokenizer"] };
-        command.Add("Training", data, vocabulary, output, json);
+        command.Add("Training", data, vocabulary, output, force, json);
         command.Does(parsed =>
         {
             using var signals = new StopSignals(() => { });
             var (folder, wanted) = (parsed.GetRequiredValue(output), parsed.GetRequiredValue(vocabulary));
+            if (File.Exists(folder)) throw new UsageException($"--out is {folder}, which is a file; give a folder.");
+            if (File.Exists(Path.Combine(folder, ByteLevelTokenizer.FileName)) && !parsed.GetValue(force))
+                throw new UsageException($"{folder} holds a tokenizer, and a model that learned with it reads no other. Replace it with --force, or give another folder with --out.");
+
             var trained = surroundings.Engine.TrainTokenizer(parsed.GetRequiredValue(data), wanted, folder, signals.Token);
             if (trained.VocabularySize < wanted) surroundings.Error.WriteLine($"The text gave no more of the {Quantity.Grouped(wanted)} tokens asked for: no pair of its tokens occurs twice.");
 
