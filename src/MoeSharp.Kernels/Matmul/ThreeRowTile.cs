@@ -35,7 +35,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes, TReads>
     where TLanes : struct, ITileLanes<TVector>
     where TReads : struct, ITileReads<TVector>
 {
-    private const int Lane = 4, OwnDistance = 2048;
+    private const int Lane = 4;
 
     private static readonly delegate*<in Streams, int, void>[]
         FromPanel = [null, &Pass<Rows1, Panel>, &Pass<Rows2, Panel>, &Pass<Rows3, Panel>],
@@ -50,13 +50,20 @@ internal static unsafe class ThreeRowTile<TVector, TLanes, TReads>
         get => TLanes.Count > TileKernel.Columns / 4 ? TileKernel.Columns / TLanes.Count : 4;
     }
 
+    // how far ahead a pass fetches its own panel
+    private static nint OwnDistance
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TReads.PairsB ? 2048 : 1024;
+    }
+
     private static nint VectorBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => TLanes.Count * Lane;
     }
 
-    /// <summary>A tile of a <see cref="TileKernel"/>: rows of tokens times a panel. It fetches the next panel if it is told to, and its own where it takes lanes apart: it computes longer on each.</summary>
+    /// <summary>A tile of a <see cref="TileKernel"/>: rows of tokens times a panel. It fetches the next panel if it is told to, and its own where it computes long enough on each line: where it takes lanes apart, or has all its rows.</summary>
     public static void Multiply(TileArguments* arguments, int rows, TilePrefetch prefetch)
     {
         var streams = new Streams
@@ -72,7 +79,7 @@ internal static unsafe class ThreeRowTile<TVector, TLanes, TReads>
             Prefetch = arguments->Prefetch,
             PrefetchStep = arguments->PrefetchStep,
         };
-        var pass = prefetch == TilePrefetch.Next ? FromPanelAhead : prefetch == TilePrefetch.Own && TReads.PairsB ? FromPanelOwn : FromPanel;
+        var pass = prefetch == TilePrefetch.Next ? FromPanelAhead : prefetch == TilePrefetch.Own && (TReads.PairsB || rows == ThreeRowTile.MaxRows) ? FromPanelOwn : FromPanel;
         pass[rows](streams, 0);
         for (int column = Vectors * TLanes.Count; column < TileKernel.Columns; column += Vectors * TLanes.Count) FromPanel[rows](streams, column);
     }
@@ -134,6 +141,11 @@ internal static unsafe class ThreeRowTile<TVector, TLanes, TReads>
             {
                 Sse.Prefetch0(b + OwnDistance);
                 Sse.Prefetch0(b + OwnDistance + CacheLines.Size);
+                if (!TReads.PairsA)
+                {
+                    Sse.Prefetch0(b + OwnDistance + 2 * CacheLines.Size);
+                    Sse.Prefetch0(b + OwnDistance + 3 * CacheLines.Size);
+                }
             }
 
             if (!TLayout.IsPanel && Sse.IsSupported)     // the rows that come after lie in other lines
