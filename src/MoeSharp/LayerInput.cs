@@ -12,8 +12,12 @@ internal static class LayerInput
     {
         ArgumentNullException.ThrowIfNull(hidden);
         CheckHidden(hidden, weight, "hidden states", nameof(hidden));
-        if (call.TokenMask is { } mask) CheckPerToken(call, mask, hidden, ScalarType.Bool, "token mask", "one value per token, false for padding");
-        if (call.TokenMask is { } onDevice && !IsWith(onDevice, hidden)) throw new ArgumentException($"The token mask is on {onDevice.device}, the hidden states are on {hidden.device}; move one of them.", nameof(call));
+        if (call.TokenMask is { } mask)
+        {
+            CheckPerToken(call, mask, hidden, ScalarType.Bool, "token mask", "one value per token, false for padding");
+            if (!IsWith(mask, hidden)) throw new ArgumentException($"The token mask is on {mask.device}, the hidden states are on {hidden.device}; move one of them.", nameof(call));
+        }
+
         if (call.StepLoad is { } load && load.Routed.Count != router.ExpertCount) throw new ArgumentException($"The load of the step is of {load.Routed.Count} experts; expected {router.ExpertCount}, those of this layer.", nameof(call));
         if (call.TokenIds is { } ids) CheckPerToken(call, ids, hidden, ScalarType.Int64, "token ids", "one id per token");
         if (call.Replayed is { } replayed) replayed.CheckFits(hidden, router);

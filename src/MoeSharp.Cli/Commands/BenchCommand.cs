@@ -36,7 +36,7 @@ internal static class BenchCommand
             using var signals = new StopSignals(() => { });
             IEnumerable<RouterShape> shapes = parsed.TryGet(experts, out var wanted) ? RouterBenchmark.Shapes.Where(shape => wanted!.Contains(shape.Experts)) : RouterBenchmark.Shapes;
             var counts = parsed.TryGet(tokens, out var wantedTokens) ? wantedTokens! : RouterBenchmark.TokenCounts;
-            if (!shapes.Any() || counts.Any(count => count is < 1 or > LayerShape.MostTokens)) throw new UsageException($"Nothing to measure: choose experts of {string.Join(", ", RouterBenchmark.Shapes.Select(shape => shape.Experts))}, and 1 to {LayerShape.MostTokens} tokens.");
+            if (!shapes.Any() || !LayerShape.CanMeasure(counts)) throw new UsageException($"Nothing to measure: choose experts of {string.Join(", ", RouterBenchmark.Shapes.Select(shape => shape.Experts))}, and 1 to {LayerShape.MostTokens} tokens.");
 
             var output = JsonOption.Read(parsed, json);
             PinnedThreads.Start(pins: true);

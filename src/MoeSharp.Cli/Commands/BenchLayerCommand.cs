@@ -42,7 +42,7 @@ internal static class BenchLayerCommand
                 Time = TimeSpan.FromSeconds(Given(parsed, seconds, (int)plain.Time.TotalSeconds)),
                 Pins = Given(parsed, pin, plain.Pins),
             };
-            if (options.Tokens.Count == 0 || options.Tokens.Any(count => count is < 1 or > LayerShape.MostTokens)) throw new UsageException($"--tokens is to be numbers from 1 to {LayerShape.MostTokens}.");
+            if (!LayerShape.CanMeasure(options.Tokens)) throw new UsageException($"--tokens is to be numbers from 1 to {LayerShape.MostTokens}.");
 
             Measure(surroundings, options, new LayerReportWriter(surroundings, JsonOption.Read(parsed, json)));
             return ExitCode.Success;

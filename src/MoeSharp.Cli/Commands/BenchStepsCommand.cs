@@ -26,7 +26,7 @@ internal static class BenchStepsCommand
         command.Does(parsed =>
         {
             var counts = parsed.TryGet(tokens, out var wanted) ? wanted! : [Tokens];
-            if (counts.Count == 0 || counts.Any(count => count is < 1 or > LayerShape.MostTokens)) throw new UsageException($"--tokens is to be numbers from 1 to {LayerShape.MostTokens}.");
+            if (!LayerShape.CanMeasure(counts)) throw new UsageException($"--tokens is to be numbers from 1 to {LayerShape.MostTokens}.");
             var output = JsonOption.Read(parsed, json);
 
             using var signals = new StopSignals(() => { });

@@ -49,15 +49,16 @@ internal sealed class Attention : nn.Module<Tensor, AttentionContext, Tensor>
         var value = Heads(_value.call(input)).transpose(1, 2);
         (key, value) = context.Remember(key.to(input.dtype), value);
 
-        var attended = query.size(2) == 1 ? AttendOne(query.to(input.dtype), key, value, context.Mask?.to(input.dtype)) : Functional.scaled_dot_product_attention(
-            query.to(input.dtype), Repeat(key), Repeat(value), context.Mask?.to(input.dtype), is_casual: context.Mask is null && context.IsCausal);
+        var attended = Attend(query.to(input.dtype), key, value, context.Mask?.to(input.dtype), context.IsCausal);
         return _output.call(attended.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
     }
 
-    // one position sees the same past with every head: the heads of a group stand in for positions, and nothing is repeated
-    private Tensor AttendOne(Tensor query, Tensor key, Tensor value, Tensor? mask)
+    private Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, bool isCausal)
     {
         long[] shape = query.shape;
+        if (shape[2] > 1) return Functional.scaled_dot_product_attention(query, Repeat(key), Repeat(value), mask, is_casual: mask is null && isCausal);
+
+        // one position sees the same past with every head: the heads of a group stand in for positions, and nothing is repeated
         var grouped = query.reshape(shape[0], _options.KeyValueHeadCount, -1, shape[3]);      // [B, groups, heads of a group, size]
         return Functional.scaled_dot_product_attention(grouped, key, value, mask).reshape(shape);
     }

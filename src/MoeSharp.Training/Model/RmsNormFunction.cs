@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -49,5 +48,5 @@ internal sealed class RmsNormFunction : GuardedFunction<RmsNormFunction>
         return (checked((int)(x.numel() / size)), size);
     }
 
-    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
+    private static Span<float> Floats(Tensor tensor) => TensorValues.Of<float>(tensor);
 }

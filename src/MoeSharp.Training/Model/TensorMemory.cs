@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using MoeSharp.Checkpoints;
 using static TorchSharp.torch;
@@ -41,18 +40,9 @@ internal static class TensorMemory
         where T : unmanaged
     {
         using var dense = tensor.detach().contiguous();
-        T[] values = dense.numel() == 0 ? [] : MemoryMarshal.Cast<byte, T>(dense.bytes).ToArray();
+        T[] values = TensorValues.Of<T>(dense).ToArray();
         GC.KeepAlive(dense);
         return values;
-    }
-
-    /// <summary>Where the values of a dense tensor on the CPU begin; its caller keeps the tensor alive. Null for a tensor without values.</summary>
-    public static unsafe void* Address(Tensor tensor)
-    {
-        if (tensor.numel() * tensor.element_size() <= int.MaxValue) return Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
-
-        using var first = tensor.detach().view(-1).narrow(0, 0, 1);      // a span cannot hold more, its first value can be had
-        return Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 
     private static TensorType FileType(ScalarType type) => type switch

@@ -34,7 +34,7 @@ internal sealed unsafe class AdamWSlot(Parameter parameter, MomentPrecision mome
     /// <param name="rates">The rates of this parameter.</param>
     public void TakeStep(List<AdamWWork> works, Tensor gradient, AdamWRates rates)
     {
-        var step = rates.At((long)++*(float*)TensorMemory.Address(Steps));
+        var step = rates.At((long)++*(float*)TensorValues.Start(Steps));
         var arrays = Arrays(gradient);
         if (_deferred is not { } deferred)
         {
@@ -74,11 +74,11 @@ internal sealed unsafe class AdamWSlot(Parameter parameter, MomentPrecision mome
     private AdamWArrays Arrays(Tensor? gradient) => new()
     {
         Length = Parameter.numel(),
-        Weights = (float*)TensorMemory.Address(Master ?? Parameter),
-        First = TensorMemory.Address(First),
-        Second = TensorMemory.Address(Second),
-        Gradient = gradient is null ? null : TensorMemory.Address(gradient),
-        Rounded = Master is null ? null : (ushort*)TensorMemory.Address(Parameter),
+        Weights = (float*)TensorValues.Start(Master ?? Parameter),
+        First = TensorValues.Start(First),
+        Second = TensorValues.Start(Second),
+        Gradient = TensorValues.Start(gradient),
+        Rounded = Master is null ? null : (ushort*)TensorValues.Start(Parameter),
         HasBFloat16Moments = First.dtype == ScalarType.BFloat16,
         HasBFloat16Gradient = Master is not null,
     };

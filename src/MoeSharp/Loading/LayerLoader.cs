@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using MoeSharp.Checkpoints;
 using static TorchSharp.torch;
 
@@ -134,8 +133,8 @@ internal sealed class LayerLoader(StoredMoeLayer stored, LayerLoadOptions option
             return;
         }
 
-        if (destination.dtype == ScalarType.BFloat16) matrix.Decode(0, matrix.Rows, MemoryMarshal.Cast<byte, ushort>(destination.bytes));
-        else matrix.Decode(0, matrix.Rows, MemoryMarshal.Cast<byte, float>(destination.bytes));
+        if (destination.dtype == ScalarType.BFloat16) matrix.Decode(0, matrix.Rows, TensorValues.Of<ushort>(destination));
+        else matrix.Decode(0, matrix.Rows, TensorValues.Of<float>(destination));
         GC.KeepAlive(destination);
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace MoeSharp;
@@ -111,15 +110,7 @@ public sealed class RoutingReplay : IDisposable
     /// <summary>Closes the file.</summary>
     public void Dispose() => _reader?.Dispose();
 
-    private static Tensor Experts(RoutingTraceEntry entry)
-    {
-        var experts = empty([entry.Sequences, entry.SequenceLength, entry.Width], ScalarType.Int64);
-        if (entry.Experts.IsEmpty) return experts;
-
-        var ids = MemoryMarshal.Cast<byte, long>(experts.bytes);
-        for (int i = 0; i < ids.Length; i++) ids[i] = entry.Experts.Span[i];
-        return experts;
-    }
+    private static Tensor Experts(RoutingTraceEntry entry) => TensorValues.Indices(entry.Experts.Span, [entry.Sequences, entry.SequenceLength, entry.Width]);
 
     private void Add(RoutingTraceEntry entry, RoutingTracePlace place)
     {

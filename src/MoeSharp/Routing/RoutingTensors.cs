@@ -53,9 +53,6 @@ public sealed record RoutingTensors(Tensor Weights, RoutingPlan Plan)
     private Tensor Indices(int[] values, long[] shape)
     {
         using var scope = NewDisposeScope();
-        var indices = empty(shape, int64);
-        var longs = TensorValues.Of<long>(indices);
-        for (int i = 0; i < values.Length; i++) longs[i] = values[i];
-        return indices.to(Weights.device).MoveToOuterDisposeScope();
+        return TensorValues.Indices(values, shape).to(Weights.device).MoveToOuterDisposeScope();
     }
 }

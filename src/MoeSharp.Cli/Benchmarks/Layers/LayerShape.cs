@@ -30,6 +30,9 @@ internal sealed record LayerShape(string Name, int HiddenSize, int ExpertSize, i
     /// <summary>The values of one expert's matrices.</summary>
     public double WeightsPerExpert => 3.0 * HiddenSize * ExpertSize;
 
+    /// <summary>Whether calls of so many tokens can be measured.</summary>
+    public static bool CanMeasure(IReadOnlyList<int> tokens) => tokens.Count > 0 && tokens.All(count => count is >= 1 and <= MostTokens);
+
     public MoeOptions ToOptions(ExpertBackend backend) => new()
     {
         HiddenSize = HiddenSize,
